@@ -1,0 +1,64 @@
+# All set-up happens here. `.venv` is made on first use; everything runs through its Python, by relative paths,
+# so that a checkout in a folder with spaces works too.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check --quiet
+INPUT ?=
+BACKGROUND ?=
+
+.PHONY: demo dev test check bench docs lock clean
+
+demo: $(VENV)/.runtime .cache/astronaut.png
+	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
+
+dev: $(VENV)/.dev
+
+test: $(VENV)/.dev
+	@$(RUN) -m pytest
+
+check: $(VENV)/.dev
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+bench: $(VENV)/.dev
+	@$(RUN) -m figureground bench --size 1280x720 --threads 1
+	@$(RUN) benchmarks/memory.py
+	@$(RUN) benchmarks/peers.py
+
+docs: $(VENV)/.dev
+	@$(RUN) scripts/cli_reference.py docs/cli.md
+
+# Pins every dependency with its hashes, for all platforms; needs uv.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header pyproject.toml \
+		--output-file requirements/runtime.lock
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header pyproject.toml --all-extras \
+		--group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) .cache demo
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@echo "making .venv"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(RUN)
+	@echo "installing the light runtime into .venv"
+	@$(PIP) install --require-hashes -r requirements/runtime.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(RUN)
+	@echo "installing everything into .venv (TensorFlow takes a while)"
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@ $(VENV)/.runtime
+
+# The public-domain portrait that scikit-image's wheel carries; the wheel itself is not installed.
+.cache/astronaut.png: scripts/portrait.py requirements/dev.lock | $(VENV)/.runtime
+	@echo "fetching the demo's portrait"
+	@$(RUN) scripts/portrait.py requirements/dev.lock $@

@@ -1,0 +1,176 @@
+"""What stands behind the person: colour, picture, looping video, or the room itself, blurred.
+
+A background is called with the frame, its alpha and its time in seconds, and gives a Frame of the same size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from figureground.arrays import Alpha, Frame
+from figureground.errors import BackgroundError, InputError
+from figureground.images import EXTENSIONS, read_image
+from figureground.smoothing import weighted_blur
+from figureground.sources import VIDEO_EXTENSIONS, VideoSource
+
+Background = Callable[[Frame, Alpha, Fraction], Frame]
+BLUR_STRENGTH = 20.0
+
+
+def cover(picture: Frame, width: int, height: int) -> Frame:
+    """Scale a picture until it covers width x height, its middle kept, its aspect ratio too."""
+    scale = max(width / picture.shape[1], height / picture.shape[0])
+    # The part of the picture that will be seen, cut out before it is scaled.
+    part_width = max(1, min(picture.shape[1], round(width / scale)))
+    part_height = max(1, min(picture.shape[0], round(height / scale)))
+    left, top = (picture.shape[1] - part_width) // 2, (picture.shape[0] - part_height) // 2
+    part = picture[top : top + part_height, left : left + part_width]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(part, (width, height), interpolation=interpolation)
+
+
+@dataclass(slots=True)
+class Still:
+    """One picture, scaled to cover the frame."""
+
+    picture: Frame
+    _fitted: Frame | None = None
+
+    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+        if self._fitted is None or self._fitted.shape != frame.shape:
+            self._fitted = cover(self.picture, frame.shape[1], frame.shape[0])
+        return self._fitted
+
+
+@dataclass(slots=True)
+class Blur:
+    """The frame's own background, blurred; no pixel of the person colours it, so the person has no halo.
+
+    `strength` is the Gaussian's sigma in thousandths of the frame's longest side.
+    """
+
+    strength: float = BLUR_STRENGTH
+    _out: Frame | None = None
+
+    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+        sigma = max(frame.shape) * self.strength / 1000
+        shrink = next(factor for factor in (8, 4, 2, 1) if factor == 1 or sigma >= 3 * factor)  # needs few pixels
+        size = tuple(max(1, side // shrink) for side in alpha.shape[::-1])
+        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        person = cv2.dilate(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.ones((3, 3), np.uint8))
+        room = (person < 0.02).astype(np.float32)
+        if self._out is None or self._out.shape != frame.shape:
+            self._out = np.empty_like(frame)
+        blurred = weighted_blur(small, room, sigma / shrink)
+        return cv2.resize(blurred, frame.shape[1::-1], dst=self._out)
+
+
+@dataclass(slots=True)
+class Loop:
+    """A video that begins again when it ends, shown at its own speed."""
+
+    path: Path
+    _frames: Iterator[Frame] | None = None
+    _source: VideoSource | None = None
+    _begun: Fraction = Fraction(0)
+    _now: Frame | None = None
+    _next: Frame | None = None
+
+    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+        if self._next is None or self._source is None:
+            self._begin(time)
+        while self._next is not None and self._source is not None and self._source.time <= time - self._begun:
+            self._advance()
+        assert self._now is not None
+        return cover(self._now, frame.shape[1], frame.shape[0])
+
+    def _begin(self, time: Fraction) -> None:
+        self._source = VideoSource(self.path)
+        self._frames, self._begun = iter(self._source), time
+        self._next = next(self._frames)
+        self._advance()
+
+    def _advance(self) -> None:
+        assert self._frames is not None
+        assert self._source is not None
+        self._now, self._next = self._next, next(self._frames, None)
+        if self._next is None:
+            self._source.close()
+
+
+@dataclass(slots=True)
+class Slideshow:
+    """The pictures of a folder by name, each for `seconds`, over and over."""
+
+    paths: list[Path]
+    seconds: int = 10
+    _shown: int = -1
+    _still: Still | None = None
+
+    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+        number = int(time / self.seconds) % len(self.paths)
+        if self._still is None or number != self._shown:
+            self._still, self._shown = Still(read_image(self.paths[number])), number
+        return self._still(frame, alpha, time)
+
+
+def make_background(spec: str) -> Background:
+    """The background that `blur`, `blur:STRENGTH`, `#rrggbb` or the path of a picture, video or folder names.
+
+    Raises:
+        BackgroundError: none of these, or a file that cannot be read.
+    """
+    strength = blur_strength(spec)
+    if strength is not None:
+        return Blur(strength)
+    if re.fullmatch("#[0-9a-fA-F]{6}", spec):
+        return Still(colour(spec))
+    path = Path(spec)
+    if not path.exists():
+        raise BackgroundError(f"background {spec!r}: no such file; want blur, blur:20, #rrggbb, transparent or a path")
+    try:
+        if path.is_dir():
+            pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
+            if not pictures:
+                raise BackgroundError(f"background {spec!r}: no pictures in this folder")
+            for picture in pictures:
+                read_image(picture)
+            return Slideshow(pictures)
+        if path.suffix.lower() in VIDEO_EXTENSIONS:
+            with VideoSource(path) as source:
+                next(iter(source))
+            return Loop(path)
+        return Still(read_image(path))
+    except InputError as error:
+        raise BackgroundError(f"background {error}") from error
+
+
+def colour(spec: str) -> Frame:
+    """A 1x1 picture of the colour `#rrggbb`."""
+    return np.array([[[int(spec[i : i + 2], 16) for i in (1, 3, 5)]]], np.uint8)
+
+
+def blur_strength(spec: str) -> float | None:
+    """The strength in `blur` or `blur:STRENGTH`, None if `spec` is neither.
+
+    Raises:
+        BackgroundError: a strength that is no number from 1 to 100.
+    """
+    if spec == "blur":
+        return BLUR_STRENGTH
+    if not spec.startswith("blur:"):
+        return None
+    try:
+        strength = float(spec[5:])
+    except ValueError:
+        strength = 0.0
+    if not 1 <= strength <= 100:
+        raise BackgroundError(f"background {spec!r}: the strength must be a number from 1 to 100, as in blur:20")
+    return strength

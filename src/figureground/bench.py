@@ -1,0 +1,160 @@
+"""What a frame of the live loop costs, stage by stage, beside two others in the same run.
+
+All parties take turns on the same frame, so that a machine that slows down slows all of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from figureground.arrays import Frame
+from figureground.backgrounds import Blur, Still
+from figureground.compositor import Compositor
+from figureground.engine import Engine
+from figureground.errors import FigureGroundError, MissingExtraError
+from figureground.evaluation.peers import TfliteModel
+from figureground.preprocess import Fit, to_alpha, to_input
+
+MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
+STARTING_POINT = "the starting point: model.predict of the 31 M U-Net, float64 composite"
+SLOW_ROUNDS = 5  # of the starting point, which takes about half a second a frame
+
+
+@dataclass(slots=True)
+class Bench:
+    """Medians in milliseconds; ratios are our whole frame over the peer's time, below 1 is faster than it."""
+
+    size: str
+    threads: int
+    stages: dict[str, float] = field(default_factory=dict)
+    frame: float = 0.0
+    frame_with_blur: float = 0.0
+    peers: dict[str, float] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def bench(width: int, height: int, threads: int, peers: Path, model: str = "small", rounds: int = 60) -> Bench:
+    """Time one frame of width x height pixels on `threads` threads.
+
+    Args:
+        width, height: of the frame, in pixels.
+        threads: for the network, for OpenCV and for the peers.
+        peers: folder that holds mp_selfie.tflite; without it that comparison is left out, and said so.
+        model: a shipped name or an .onnx file.
+        rounds: how often each party takes its turn; medians are given.
+    """
+    cv2.setNumThreads(threads)
+    frame = _scene(width, height)
+    result = Bench(f"{width}x{height}", threads)
+    ours = _OurFrame(Engine(model, threads), frame)
+    others: dict[str, Callable[[], object]] = {}
+    makers: dict[str, Callable[[], Callable[[], object]]] = {
+        MEDIAPIPE: lambda: _mediapipe(peers, threads, frame),
+        STARTING_POINT: lambda: _start(threads, frame),
+    }
+    for name, make in makers.items():
+        try:
+            others[name] = make()
+        except FigureGroundError as error:
+            result.skipped[name] = str(error)
+    times: dict[str, list[float]] = {name: [] for name in others}
+    for number in range(rounds + 3):
+        ours.run()
+        for name, call in others.items():
+            if name != STARTING_POINT or number < SLOW_ROUNDS + 3:
+                begun = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - begun)
+    _summarise(result, ours, times)
+    return result
+
+
+def _summarise(result: Bench, ours: _OurFrame, times: dict[str, list[float]]) -> None:
+    def median(values: list[float]) -> float:
+        return round(1000 * float(np.median(values[3:])), 3)  # the first rounds warm caches up
+
+    stages = {name: median(values) for name, values in ours.times.items()}
+    blur = stages.pop("blur")
+    result.stages = stages
+    result.frame = median([sum(each) for each in zip(*(ours.times[name] for name in stages), strict=True)])
+    result.frame_with_blur = round(result.frame + blur, 3)
+    result.peers = {name: median(values) for name, values in times.items()}
+    result.ratios = {name: round(result.frame / value, 4) for name, value in result.peers.items()}
+
+
+class _OurFrame:
+    """Our way through one frame, with the time of every stage kept."""
+
+    def __init__(self, engine: Engine, frame: Frame) -> None:
+        self.engine, self.frame = engine, frame
+        self.fit = Fit.of(frame.shape[1], frame.shape[0], engine.size)
+        self.picture = np.empty((self.fit.input_height, self.fit.input_width, 3), np.uint8)
+        self.alpha = np.empty(frame.shape[:2], np.float32)
+        self.background, self.blur = Still(frame[::-1, ::-1].copy()), Blur()
+        self.compositor = Compositor()
+        self.times: dict[str, list[float]] = {}
+
+    def run(self) -> None:
+        stages: dict[str, Callable[[], object]] = {
+            "resize in": lambda: to_input(self.frame, self.fit, self.picture),
+            "infer": self._infer,
+            "upsample": lambda: to_alpha(self.output, self.fit, self.alpha),
+            "composite": lambda: self.compositor(
+                self.frame, self.alpha, self.background(self.frame, self.alpha, Fraction(0))
+            ),
+            "blur": lambda: self.blur(self.frame, self.alpha, Fraction(0)),
+        }
+        for name, stage in stages.items():
+            begun = time.perf_counter()
+            stage()
+            self.times.setdefault(name, []).append(time.perf_counter() - begun)
+
+    def _infer(self) -> None:
+        self.output = self.engine.run(self.picture)
+
+
+def _scene(width: int, height: int) -> Frame:
+    """A smooth random picture with a bright figure in it: what the stages cost hardly depends on the content."""
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+    cv2.ellipse(scene, (width // 2, height), (width // 5, height * 2 // 3), 0, 0, 360, (200, 160, 140), -1)
+    return np.asarray(scene, np.uint8)
+
+
+def _mediapipe(peers: Path, threads: int, frame: Frame) -> Callable[[], object]:
+    model = TfliteModel(peers / "mp_selfie.tflite", threads)
+    return lambda: model(frame)
+
+
+def _start(threads: int, frame: Frame) -> Callable[[], object]:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise MissingExtraError("TensorFlow", "train")
+    from figureground.training.starting_point import starting_point
+
+    return starting_point(frame, threads)
+
+
+def table(result: Bench) -> str:
+    """What a person reads."""
+    lines = [f"one frame of {result.size}, {result.threads} thread(s): medians in milliseconds", ""]
+    for name, value in result.stages.items():
+        lines.append(f"  {name:<22} {value:>8.2f}  {100 * value / result.frame:>4.0f} %")
+    lines.append(
+        f"  {'whole frame':<22} {result.frame:>8.2f}  ({result.frame_with_blur:.2f} with a blurred background)"
+    )
+    for name, value in result.peers.items():
+        ratio = result.ratios[name]
+        said = f"ours takes {ratio:.2f} of its time" if ratio > 0.1 else f"ours is {1 / ratio:.0f} times as fast"
+        lines += ["", f"  {name}", f"  {'':<22} {value:>8.2f}  {said}"]
+    for name, why in result.skipped.items():
+        lines += ["", f"  not measured: {name}", f"    {why}"]
+    return "\n".join(lines)

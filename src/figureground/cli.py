@@ -1,0 +1,243 @@
+"""The command line: each command parses, calls one function and prints.
+
+Results go to stdout, progress and messages to stderr. Exit codes: 0 done; 1 some inputs failed, each named;
+2 the call was wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from figureground.errors import FigureGroundError, MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from figureground.batch import Result
+    from figureground.evaluation.evaluate import Evaluation
+
+app = typer.Typer(
+    help="Cut people out of pictures and video, in real time, on your own machine.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Model = Annotated[str, typer.Argument(help="A shipped model (small), an .onnx file, or a peer's .tflite file.")]
+Dataset = Annotated[Path, typer.Argument(help="A dataset folder: images/, masks/, manifest.csv.")]
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = app(standalone_mode=False)
+    except FigureGroundError as error:
+        code = _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; nothing half-written is left")
+        code = 130
+    except Exception as error:
+        if not hasattr(error, "exit_code") or not hasattr(error, "show"):
+            raise
+        error.show()  # a wrong call: typer's own message
+        code = error.exit_code
+    sys.exit(code or 0)
+
+
+@app.command()
+def replace(
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, videos, or folders of them.")],
+    background: Annotated[
+        str, typer.Option(help="blur, blur:STRENGTH (1 to 100), #rrggbb, transparent, or a picture, video or folder.")
+    ] = "blur",
+    kind: Annotated[
+        str, typer.Option(help="composite, cutout (transparent background) or alpha (the matte).")
+    ] = "composite",
+    output: Annotated[
+        str | None, typer.Option(help="A file for one input, a folder for several; left out: beside each input.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A shipped model (small) or an .onnx file.")] = "small",
+    as_json: Json = False,
+) -> int:
+    """Give the people in pictures and videos another background."""
+    from figureground import batch
+
+    with _progress("frames/s") as bar:
+        tasks: dict[Path, Any] = {}
+
+        def progress(path: Path, done: int, total: int) -> None:
+            if path not in tasks:
+                tasks[path] = bar.add_task(path.name, total=total or None)
+            bar.update(tasks[path], completed=done)
+
+        results = batch.replace(inputs, background, output, kind, model, progress)
+    if as_json:
+        print(json.dumps({"results": [asdict(result) for result in results]}, indent=1))
+    else:
+        for result in results:
+            _say(result)
+    return int(any(result.status == "failed" for result in results))
+
+
+def _say(result: Result) -> None:
+    if result.status == "failed":
+        _complain(result.reason)
+    else:
+        rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
+        print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+
+
+@app.command()
+def train(
+    dataset: Dataset,
+    recipe: Annotated[str, typer.Option(help="A recipe's name (small, small_finish, classic) or file.")] = "small",
+    output: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeatable.")
+    ] = None,
+) -> int:
+    """Train a network on a dataset and keep the best weights."""
+    with _needs("train"):
+        from figureground.training.config import read_recipe
+        from figureground.training.fit import fit
+
+    changed = list(settings or []) + ([f"epochs={epochs}"] if epochs is not None else [])
+    chosen = read_recipe(recipe, changed)
+    best = fit(chosen, dataset, output, resume, lambda row: print(_row(row), file=sys.stderr, flush=True))
+    print(f"{best}\nNext:  figureground export {output}")
+    return 0
+
+
+def _row(row: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in row.items())
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, as `train` makes it.")],
+    output: Annotated[Path | None, typer.Option(help="The .onnx file; left out: RUN/model.onnx.")] = None,
+) -> int:
+    """Write a run's best weights as an ONNX file, checked against the Keras model on real pictures."""
+    with _needs("train"):
+        from figureground.training.export_run import export_run
+
+    path = output or run / "model.onnx"
+    difference, number = export_run(run, path)
+    print(f"{path}  (differs by at most {difference:.1e} from Keras on {number} pictures)")
+    return 0
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    as_json: Json = False,
+) -> int:
+    """Measure a model on a dataset: accuracy, IoU, Dice and boundary F for each source."""
+    from figureground.evaluation.evaluate import evaluate as measure
+
+    with _progress("pictures/s") as bar:
+        task = bar.add_task("evaluate", total=None)
+        result = measure(
+            _segmenter(model), dataset, split, model, lambda n, all_: bar.update(task, completed=n, total=all_)
+        )
+    print(json.dumps(asdict(result), indent=1) if as_json else _table(result))
+    return 0
+
+
+def _segmenter(model: str) -> Any:
+    if model.endswith(".tflite"):
+        from figureground.evaluation.peers import TfliteModel
+
+        return TfliteModel(Path(model))
+    from figureground.engine import Engine
+
+    return Engine(model)
+
+
+def _table(result: Evaluation) -> str:
+    lines = [
+        f"{'source':<12} {'pictures':>8} {'accuracy':>8} {'IoU':>6} {'95 % of IoU':>13} {'Dice':>6} {'boundary F':>10}"
+    ]
+    for name, got in [*result.sources.items(), ("overall", result.overall)]:
+        low, high = got.iou_interval
+        lines.append(
+            f"{name:<12} {got.pictures:>8} {got.accuracy:>8.4f} {got.iou:>6.3f} {low:>6.3f}-{high:.3f} "
+            f"{got.dice:>6.3f} {got.boundary_f:>10.3f}"
+        )
+    return "\n".join(lines)
+
+
+@app.command()
+def bench(
+    size: Annotated[str, typer.Option(help="Of the frame, WIDTHxHEIGHT.")] = "1280x720",
+    threads: Annotated[int, typer.Option(min=1, help="For the network, OpenCV and the peers.")] = 1,
+    peers: Annotated[Path, typer.Option(help="Folder with mp_selfie.tflite; skipped, and said so, if absent.")] = Path(
+        "../shared/peers"
+    ),
+    as_json: Json = False,
+) -> int:
+    """Time each stage of the live loop, beside MediaPipe and the starting point's way where they are installed."""
+    from figureground.bench import bench as measure
+    from figureground.bench import table
+
+    width, separator, height = size.partition("x")
+    if not (separator and width.isdigit() and height.isdigit() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
+        raise FigureGroundError(f"--size {size}: want WIDTHxHEIGHT up to 8192, as in 1280x720")
+    result = measure(int(width), int(height), threads, peers)
+    print(json.dumps(asdict(result), indent=1) if as_json else table(result))
+    return 0
+
+
+def _complain(message: str) -> int:
+    print(f"figureground: {message}", file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def _needs(extra: str) -> Iterator[None]:
+    """Turn a missing part of an extra into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{error.name}, which this command needs,", extra) from error
+
+
+def _progress(unit: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:.0f} {unit}")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

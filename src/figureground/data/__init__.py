@@ -1,0 +1,1 @@
+"""Datasets on disk: what `prepare` writes and `train` and `evaluate` read."""

@@ -1,0 +1,65 @@
+"""The one loop, for files and cameras alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from fractions import Fraction
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from figureground.arrays import Alpha, Frame
+
+Picture = NDArray[np.uint8]
+Compose = Callable[[Frame, Alpha, Fraction], Picture]
+
+
+class Source(Protocol):
+    """Gives frames; `time` is the newest frame's, in seconds. Which frames are dropped is its business."""
+
+    time: Fraction
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *args: object) -> None: ...
+
+
+class Sink(Protocol):
+    """Takes finished pictures."""
+
+    def send(self, picture: Picture, time: Fraction) -> None: ...
+
+
+def run(
+    source: Source,
+    engine: Callable[[Frame], Alpha],
+    compose: Compose,
+    sink: AbstractContextManager[Sink],
+    sent: Callable[[int], Any] | None = None,
+) -> int:
+    """Send every frame of `source`, composed with the alpha computed from that very frame, to `sink`.
+
+    Source and sink are closed however this ends.
+
+    Args:
+        source: where frames come from.
+        engine: frame to alpha.
+        compose: frame, alpha and time to the picture to send.
+        sink: where pictures go, once entered.
+        sent: called with the number of frames sent so far, after each.
+
+    Returns:
+        The number of frames.
+    """
+    count = 0
+    with source, sink as out:
+        for frame in source:
+            out.send(compose(frame, engine(frame), source.time), source.time)
+            count += 1
+            if sent is not None:
+                sent(count)
+    return count

@@ -1,0 +1,62 @@
+"""From a frame to what the network sees, and from what it says to an alpha of the frame's size.
+
+The only place that resizes for the network. A picture keeps its own aspect ratio: it is scaled until its
+longest side is the model's `size`, and the rest up to a multiple of `STRIDE` is filled by repeating its
+last row and column. Training and evaluation see pictures through the same `Fit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from figureground.arrays import Alpha, Frame
+
+STRIDE = 32
+LOW, HIGH = 0.08, 0.92
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a picture of one size lies in the network's input; all in pixels."""
+
+    frame_width: int
+    frame_height: int
+    width: int  # of the scaled picture inside the input
+    height: int
+    input_width: int  # of the network's input, a multiple of STRIDE
+    input_height: int
+
+    @classmethod
+    def of(cls, frame_width: int, frame_height: int, size: int) -> Fit:
+        """The fit of a picture into an input whose longest side is `size`."""
+        scale = size / max(frame_width, frame_height)
+        width, height = (max(1, round(side * scale)) for side in (frame_width, frame_height))
+        padded = [-(-side // STRIDE) * STRIDE for side in (width, height)]
+        return cls(frame_width, frame_height, width, height, padded[0], padded[1])
+
+
+def to_input(frame: Frame, fit: Fit, out: Frame) -> Frame:
+    """Scale `frame` into `out`, (input_height, input_width, 3) uint8 RGB, and fill the border; returns `out`."""
+    inside = out[: fit.height, : fit.width]
+    if frame.shape[0] > 6 * fit.height or frame.shape[1] > 6 * fit.width:
+        # Linear resize reads four pixels whatever the factor: beyond this it turns texture into noise.
+        inside[:] = cv2.resize(frame, (fit.width, fit.height), interpolation=cv2.INTER_AREA)
+    else:
+        inside[:] = cv2.resize(frame, (fit.width, fit.height), interpolation=cv2.INTER_LINEAR)
+    out[: fit.height, fit.width :] = out[: fit.height, fit.width - 1 : fit.width]
+    out[fit.height :] = out[fit.height - 1 : fit.height]
+    return out
+
+
+def to_alpha(output: Alpha, fit: Fit, out: Alpha | None = None) -> Alpha:
+    """Cut the border off the network's `output`, (input_height, input_width), make it crisp, scale it to the frame.
+
+    [LOW, HIGH] is stretched to [0, 1]: a sigmoid never says exactly 0 or 1, and without this a faint ghost of
+    the room shines through everywhere and the person is never quite opaque. 0.5 stays 0.5.
+    """
+    crisp = (output[: fit.height, : fit.width] - np.float32(LOW)) * np.float32(1 / (HIGH - LOW))
+    np.clip(crisp, 0, 1, out=crisp)
+    return cv2.resize(crisp, (fit.frame_width, fit.frame_height), dst=out)

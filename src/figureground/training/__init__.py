@@ -1,0 +1,1 @@
+"""Training with Keras: the only part of the package that imports it."""

@@ -1,0 +1,154 @@
+"""Annotated pictures as batches for training and validation."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from figureground.arrays import Frame
+from figureground.data.manifest import Item
+from figureground.errors import DatasetError
+from figureground.images import EXTENSIONS, read_image, read_matte
+from figureground.training.augment import Sample, augment
+from figureground.training.config import Recipe
+
+CACHE_BYTES = 6 << 30
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Annotated pictures by number, kept in memory as far as `CACHE_BYTES` goes, shrunk to `side`."""
+
+    items: Sequence[Item]
+    side: int
+    cache: dict[int, Sample]
+
+    @classmethod
+    def load(cls, items: Sequence[Item], side: int) -> Samples:
+        """Read the pictures with all cores; what does not fit into memory is read when asked for."""
+        samples = cls(items, side, {})
+        fits = CACHE_BYTES // (side * side * 4)
+        with ThreadPoolExecutor() as pool:
+            samples.cache.update(enumerate(pool.map(samples._read, range(min(len(items), fits)))))
+        return samples
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, number: int) -> Sample:
+        return self.cache.get(number) or self._read(number)
+
+    def _read(self, number: int) -> Sample:
+        item = self.items[number]
+        frame, matte = read_image(item.image), read_matte(item.mask)
+        if matte.shape != frame.shape[:2]:
+            raise DatasetError(
+                f"{item.mask}: mask is {matte.shape[::-1]}, its picture {frame.shape[1::-1]} (width, height)"
+            )
+        return _shrink(frame, self.side), _shrink(matte, self.side)
+
+
+def read_backgrounds(folder: Path, side: int) -> list[Frame]:
+    """Read every picture of a folder, those whose name its `manifest.csv` gives to another split left out.
+
+    Raises:
+        DatasetError: no picture there.
+    """
+    held_out = _held_out(folder / "manifest.csv")
+    names = sorted(p for p in folder.glob("*") if p.suffix.lower() in EXTENSIONS and p.name not in held_out)
+    if not names:
+        raise DatasetError(f"{folder}: no pictures for backgrounds here; want {' '.join(EXTENSIONS)}")
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda path: _shrink(read_image(path), side), names))
+
+
+def _held_out(manifest: Path) -> set[str]:
+    import csv
+
+    if not manifest.exists():
+        return set()
+    with manifest.open(newline="", encoding="utf-8") as file:
+        return {row["image"] for row in csv.DictReader(file) if row.get("split", "train") != "train"}
+
+
+def _shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    scale = side / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def training_batches(
+    samples: Samples, backgrounds: Sequence[Frame], recipe: Recipe, epoch: int, start: int = 0, workers: int = 2
+) -> Iterator[Batch]:
+    """One epoch of augmented batches, each sample once, in an order drawn from seed and epoch alone.
+
+    Every sample's randomness comes from (seed, epoch, place in the epoch), so neither threads nor a resumed
+    run (`start` batches already done) change what a batch holds. A last partial batch is left out.
+
+    Yields:
+        (N, S, S, 3) uint8 RGB and (N, S, S, 1) float32 masks in [0, 1].
+    """
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(samples))
+    steps = max(1, len(samples) // recipe.batch)
+
+    def background(rng: np.random.Generator) -> Frame:
+        return backgrounds[int(rng.integers(len(backgrounds)))]
+
+    def other(rng: np.random.Generator) -> Sample:
+        return samples[int(rng.integers(len(samples)))]
+
+    def batch(step: int) -> Batch:
+        made = []
+        for place in range(step * recipe.batch, (step + 1) * recipe.batch):
+            rng = np.random.default_rng([recipe.seed, epoch, place])
+            sample = samples[order[place % len(order)]]
+            draw = background if backgrounds else None
+            made.append(augment(sample, recipe.size, recipe.augment, rng, draw, other))
+        masks = np.stack([matte for _, matte in made])[..., None].astype(np.float32)
+        return np.stack([frame for frame, _ in made]), masks / np.float32(255)
+
+    yield from _ahead(batch, range(start, steps), workers)
+
+
+def _ahead(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:
+    """`make` each number in order, a few of them ahead in threads."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="augment") as pool:
+        waiting: deque[Future[Batch]] = deque()
+        for number in numbers:
+            waiting.append(pool.submit(make, number))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def validation_batches(samples: Samples, size: int, batch: int) -> Iterator[tuple[Batch, NDArray[np.bool_]]]:
+    """Every picture once, unchanged but fitted into a size x size canvas at its own aspect ratio.
+
+    Yields:
+        (pictures, masks) as in training, and (N, S, S, 1) bool: which pixels belong to the picture. The
+        last batch is filled up with pictures that have no valid pixel, so that none counts twice.
+    """
+    for start in range(0, len(samples), batch):
+        frames = np.zeros((batch, size, size, 3), np.uint8)
+        masks = np.zeros((batch, size, size, 1), np.float32)
+        valid = np.zeros((batch, size, size, 1), np.bool_)
+        for place, number in enumerate(range(start, min(start + batch, len(samples)))):
+            frame, matte = samples[number]
+            scale = size / max(matte.shape)
+            width, height = (max(1, min(size, round(n * scale))) for n in matte.shape[::-1])
+            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            frames[place] = cv2.copyMakeBorder(frame, 0, size - height, 0, size - width, cv2.BORDER_REPLICATE)
+            masks[place, :height, :width, 0] = cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA) / 255
+            valid[place, :height, :width] = True
+        yield (frames, masks), valid

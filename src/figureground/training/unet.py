@@ -1,0 +1,148 @@
+"""The two networks: the classic U-Net of Ronneberger et al. and a light one for real time.
+
+Both take uint8 RGB pictures, hold their own normalisation, and end in two named layers: `logits`
+(what the losses see) and `alpha` (its sigmoid, what users see).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+CLASSIC_WIDTHS = (64, 128, 256, 512, 1024)
+LIGHT_WIDTHS = (16, 32, 48, 64, 96)
+LIGHT_BLOCKS = (0, 0, 1, 1, 2)
+LIGHT_DECODER = (16, 16, 32, 48)
+
+
+@keras.saving.register_keras_serializable(package="figureground")
+class FusedBatchNorm(layers.BatchNormalization):
+    """Batch normalisation that trains with TensorFlow's fused kernel where TensorFlow is the backend.
+
+    The same weights and the same result as the layer it extends, which spells the moments out in separate
+    operations: on two CPU cores the light network trains 1.6 times faster with this one.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not (training and self.trainable and keras.backend.backend() == "tensorflow"):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return outputs
+
+
+def _scaled_input(height: int | None, width: int | None) -> tuple[Any, Any]:
+    """A uint8 RGB input and the same picture as float32 in [-1, 1]."""
+    picture = keras.Input((height, width, 3), dtype="uint8", name="image")
+    return picture, layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(picture)
+
+
+def _with_heads(picture: Any, logits: Any, name: str) -> keras.Model:
+    # float32 even under mixed precision: a sigmoid in half precision bands the alpha.
+    alpha = layers.Activation("sigmoid", dtype="float32", name="alpha")(logits)
+    return keras.Model(picture, alpha, name=name)
+
+
+def _conv(x: Any, width: int, stride: int = 1, kernel: int = 3, relu: bool = True) -> Any:
+    if stride > 1:
+        # Explicit symmetric padding: "same" pads stride-2 convolutions differently for odd and
+        # even sizes, so a 144-row picture would be shifted against the 160-row ones trained on.
+        x = layers.ZeroPadding2D(kernel // 2)(x)
+    padding = "same" if stride == 1 else "valid"
+    x = layers.Conv2D(width, kernel, strides=stride, padding=padding, use_bias=False, kernel_initializer="he_normal")(x)
+    x = FusedBatchNorm(momentum=0.97, epsilon=1e-3)(x)
+    return layers.ReLU()(x) if relu else x
+
+
+def _residual(x: Any, width: int) -> Any:
+    y = _conv(x, width)
+    y = _conv(y, width, relu=False)
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def light_unet(
+    widths: Sequence[int] = LIGHT_WIDTHS,
+    blocks: Sequence[int] = LIGHT_BLOCKS,
+    decoder: Sequence[int] = LIGHT_DECODER,
+    size: tuple[int | None, int | None] = (None, None),
+) -> keras.Model:
+    """A U-Net of plain 3x3 convolutions: five stride-2 stages down, nearest upsampling with added skips.
+
+    Plain convolutions run and train faster on CPUs than depthwise ones of the same accuracy; widths in
+    multiples of 16 fill the vector registers. Height and width must be multiples of 32.
+
+    Args:
+        widths: channels of the five stages, at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input.
+        blocks: residual blocks after each stage's stride-2 convolution.
+        decoder: channels on the way up at 1/2, 1/4, 1/8 and 1/16.
+        size: (height, width), None for any.
+
+    Returns:
+        A model from (N, H, W, 3) uint8 RGB to (N, H, W, 1) float32 alpha in [0, 1].
+    """
+    picture, x = _scaled_input(*size)
+    skips = []
+    for width, repeat in zip(widths, blocks, strict=True):
+        x = _conv(x, width, stride=2)
+        for _ in range(repeat):
+            x = _residual(x, width)
+        skips.append(x)
+    for skip, width in zip(skips[-2::-1], decoder[::-1], strict=True):
+        x = layers.UpSampling2D(2, interpolation="nearest")(_conv(x, width, kernel=1, relu=False))
+        x = layers.ReLU()(layers.Add()([x, _conv(skip, width, kernel=1, relu=False)]))
+        x = _conv(x, width)
+    # Stride 2 and kernel 2: a 1x1 convolution to four values and a pixel shuffle, in one layer.
+    logits = layers.Conv2DTranspose(1, 2, strides=2, dtype="float32", name="logits")(x)
+    return _with_heads(picture, logits, "light_unet")
+
+
+def classic_unet(
+    width: float = 1.0, dropout: float = 0.3, size: tuple[int | None, int | None] = (256, 256)
+) -> keras.Model:
+    """The U-Net of the starting point (after Ronneberger et al. 2015): 64 to 1024 channels, 31 M parameters.
+
+    Two 3x3 convolutions a level (He initialised), dropout on the two deepest, max pooling down, transposed
+    convolutions and concatenated skips up. Height and width must be multiples of 16.
+
+    Args:
+        width: factor on all channels.
+        dropout: share of the channels' values dropped while training, in [0, 1).
+        size: (height, width), None for any.
+
+    Returns:
+        A model from (N, H, W, 3) uint8 RGB to (N, H, W, 1) float32 alpha in [0, 1].
+    """
+    picture, x = _scaled_input(*size)
+    widths = [max(1, round(w * width)) for w in CLASSIC_WIDTHS]
+    skips = []
+    for level, channels in enumerate(widths):
+        if level:
+            x = layers.MaxPooling2D(2)(x)
+        x = _double_conv(x, channels)
+        if level >= len(widths) - 2:
+            x = layers.Dropout(dropout)(x)
+        skips.append(x)
+    for skip, channels in zip(skips[-2::-1], widths[-2::-1], strict=True):
+        x = layers.Conv2DTranspose(channels, 2, strides=2, padding="same", kernel_initializer="he_normal")(x)
+        x = _double_conv(layers.Concatenate()([skip, x]), channels)
+    logits = layers.Conv2D(1, 1, dtype="float32", name="logits")(x)
+    return _with_heads(picture, logits, "classic_unet")
+
+
+def _double_conv(x: Any, channels: int) -> Any:
+    for _ in range(2):
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+    return x
+
+
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same network, weights shared, ending before its sigmoid: what the losses see."""
+    return keras.Model(model.input, model.get_layer("logits").output, name=f"{model.name}_logits")

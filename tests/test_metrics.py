@@ -1,0 +1,330 @@
+"""Metrics against hand counts, an independent implementation and their own laws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+from scipy import ndimage  # type: ignore[import-untyped]
+
+from figureground.arrays import Alpha, Mask
+from figureground.errors import ArrayError
+from figureground.evaluation.metrics import (
+    Scores,
+    bootstrap_interval,
+    boundary_f,
+    dice,
+    iou,
+    mad,
+    mse,
+    pixel_accuracy,
+    score,
+)
+
+MaskMetric = Callable[[Mask, Mask], float]
+AlphaMetric = Callable[[Alpha, Alpha], float]
+MASK_METRICS: tuple[MaskMetric, ...] = (pixel_accuracy, iou, dice, boundary_f)
+ALPHA_METRICS: tuple[AlphaMetric, ...] = (mad, mse)
+
+# Wide enough a tolerance range that small masks meet radii from below one pixel to several.
+tolerances = st.floats(0.0, 0.3)
+
+
+@st.composite
+def mask_pairs(draw: st.DrawFn) -> tuple[Mask, Mask]:
+    """Two masks of one shape: white noise, or blobs with long boundaries, or full or empty."""
+    shape = draw(array_shapes(min_dims=2, max_dims=2, max_side=24))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return _random_mask(draw, rng, shape), _random_mask(draw, rng, shape)
+
+
+def _random_mask(draw: st.DrawFn, rng: np.random.Generator, shape: tuple[int, ...]) -> Mask:
+    noise = ndimage.gaussian_filter(rng.random(shape), draw(st.sampled_from([0.0, 1.0, 3.0])), mode="nearest")
+    mask: Mask = noise > np.quantile(noise, draw(st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0])))
+    return ~mask if draw(st.booleans()) else mask
+
+
+def parse(text: str) -> Mask:
+    """Rows of a mask, '#' for the person."""
+    return np.array([[letter == "#" for letter in row] for row in text.split()])
+
+
+def square(top: int, left: int, side: int = 20, size: int = 100) -> Mask:
+    mask = np.zeros((size, size), np.bool_)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+# The independent implementation: loops over pixels and all pairs of boundary points, nothing from OpenCV.
+
+
+def slow_boundary(mask: Mask) -> list[tuple[int, int]]:
+    height, width = mask.shape
+    points = []
+    for y in range(height):
+        for x in range(width):
+            around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+            seen = [bool(mask[v, u]) for v, u in around if 0 <= v < height and 0 <= u < width]
+            if mask[y, x] and not all(seen):
+                points.append((y, x))
+    return points
+
+
+def slow_boundary_f(guess: Mask, truth: Mask, tolerance: float) -> float:
+    ours, theirs = slow_boundary(guess), slow_boundary(truth)
+    if not ours or not theirs:
+        return float(not ours and not theirs and bool((guess == truth).all()))
+    radius = tolerance * math.sqrt(guess.shape[0] ** 2 + guess.shape[1] ** 2) + 1e-4
+    pairs = np.array(ours)[:, None, :] - np.array(theirs)[None, :, :]
+    near = np.sqrt((pairs**2).sum(axis=2)) <= radius
+    precision, recall = near.any(axis=1).mean(), near.any(axis=0).mean()
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def slow_counts(guess: Mask, truth: Mask) -> tuple[int, int, int, int]:
+    """Both, only the guess, only the truth, neither."""
+    pairs = list(zip(guess.ravel().tolist(), truth.ravel().tolist(), strict=True))
+    return (
+        pairs.count((True, True)),
+        pairs.count((True, False)),
+        pairs.count((False, True)),
+        pairs.count((False, False)),
+    )
+
+
+# Hand-counted cases.
+
+GUESS = parse("##.. ##.. ....")  # 4 pixels
+TRUTH = parse(".##. .##. .#..")  # 5 pixels, 2 shared, 7 in the union, 5 of 12 wrong
+
+
+def test_region_metrics_by_hand() -> None:
+    assert pixel_accuracy(GUESS, TRUTH) == 7 / 12
+    assert iou(GUESS, TRUTH) == 2 / 7
+    assert dice(GUESS, TRUTH) == 4 / 9
+
+
+def test_boundary_f_by_hand() -> None:
+    # Guess: (0,0) has its right and lower neighbour in the mask and the picture's border elsewhere: no boundary.
+    # That leaves (0,1) (1,0) (1,1); all five pixels of the truth are boundary. At distance 0: (0,1) and (1,1).
+    assert boundary_f(GUESS, TRUTH, tolerance=0.0) == pytest.approx(2 * (2 / 3) * (2 / 5) / (2 / 3 + 2 / 5))
+    # Diagonal 5, radius 1: every point has a partner one pixel away.
+    assert boundary_f(GUESS, TRUTH, tolerance=0.2) == 1.0
+
+
+def test_boundary_radius_is_not_rounded() -> None:
+    # 60x80: diagonal 100. Two one-pixel dots 3 apart, then (2, 2) apart: 2.828.
+    truth = np.zeros((60, 80), np.bool_)
+    straight, slanted = truth.copy(), truth.copy()
+    truth[20, 20] = straight[20, 23] = slanted[22, 22] = True
+    assert boundary_f(straight, truth, tolerance=0.03) == 1.0
+    assert boundary_f(straight, truth, tolerance=0.0299) == 0.0
+    assert boundary_f(slanted, truth, tolerance=0.0283) == 1.0
+    assert boundary_f(slanted, truth, tolerance=0.0282) == 0.0
+
+
+def test_boundary_tie_on_a_slant_counts() -> None:
+    # 400x400: radius 0.0075 * 400 * sqrt(2) = sqrt(18), exactly the distance of (3, 3); no floating point may lose it.
+    truth = np.zeros((400, 400), np.bool_)
+    guess = truth.copy()
+    truth[200, 200] = guess[203, 203] = True
+    assert boundary_f(guess, truth) == 1.0
+
+
+def test_boundary_of_a_square() -> None:
+    # A 20x20 outline has 76 pixels. The guess lies 2 to the right; the default radius is 1.06 pixels.
+    guess, truth = square(40, 42), square(40, 40)
+    near = 18 + 18  # shared parts of the top and bottom rows
+    near += 2  # (40, 60) and (59, 60) lie one right of the truth's corners
+    near += 2  # (41, 42) and (58, 42), in the guess's left column, lie one off the truth's rows; the rest is 2 off
+    assert boundary_f(guess, truth) == pytest.approx(near / 76)  # precision = recall by mirror symmetry
+
+
+def test_no_boundary_along_the_picture_border() -> None:
+    left = np.zeros((40, 60), np.bool_)
+    left[:, :30] = True
+    shifted = np.zeros((40, 60), np.bool_)
+    shifted[:, :40] = True
+    # Only the vertical edge is a boundary: 10 pixels apart is nothing shared, though three borders are.
+    assert boundary_f(left, shifted, tolerance=0.02) == 0.0
+
+
+def test_full_and_empty_masks() -> None:
+    empty, full = np.zeros((5, 7), np.bool_), np.ones((5, 7), np.bool_)
+    dot = empty.copy()
+    dot[2, 3] = True
+    assert astuple(score(empty, empty)) == (1.0, 1.0, 1.0, 1.0)
+    assert astuple(score(full, full)) == (1.0, 1.0, 1.0, 1.0)
+    assert astuple(score(empty, full)) == astuple(score(full, empty)) == (0.0, 0.0, 0.0, 0.0)
+    assert score(empty, dot) == score(dot, empty) == Scores(accuracy=34 / 35, iou=0.0, dice=0.0, boundary_f=0.0)
+    assert boundary_f(full, dot) == boundary_f(dot, full) == 0.0
+
+
+def test_alpha_metrics_by_hand() -> None:
+    alpha = np.array([[0.0, 0.25, 1.0], [0.5, 0.5, 1.0]], np.float32)
+    truth = np.array([[0.0, 0.75, 0.0], [0.5, 0.25, 1.0]], np.float32)
+    assert mad(alpha, truth) == (0.5 + 1.0 + 0.25) / 6
+    assert mse(alpha, truth) == (0.25 + 1.0 + 0.0625) / 6
+
+
+def test_alpha_metrics_do_not_sum_in_float32() -> None:
+    alpha = np.full((3000, 3000), 0.1, np.float32)
+    assert mad(alpha, np.zeros_like(alpha)) == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+# Against the independent implementation, and laws.
+
+
+@settings(max_examples=150, deadline=None)
+@given(mask_pairs(), tolerances)
+def test_boundary_f_agrees_with_loops(pair: tuple[Mask, Mask], tolerance: float) -> None:
+    assert boundary_f(*pair, tolerance) == pytest.approx(slow_boundary_f(*pair, tolerance), abs=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_boundary_f_agrees_with_scipy_at_picture_size(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    guess, truth = (ndimage.gaussian_filter(rng.random((120, 160)), 4) > 0.5 for _ in range(2))
+    cross = ndimage.generate_binary_structure(2, 1)
+    ours, theirs = (mask & ~ndimage.binary_erosion(mask, cross, border_value=1) for mask in (guess, truth))
+    precision = (ndimage.distance_transform_edt(~theirs)[ours] <= 1.5).mean()  # diagonal 200
+    recall = (ndimage.distance_transform_edt(~ours)[theirs] <= 1.5).mean()
+    assert boundary_f(guess, truth) == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(mask_pairs())
+def test_region_metrics_agree_with_counts(pair: tuple[Mask, Mask]) -> None:
+    both, only_guess, only_truth, neither = slow_counts(*pair)
+    union = both + only_guess + only_truth
+    assert pixel_accuracy(*pair) == pytest.approx((both + neither) / (union + neither))
+    assert iou(*pair) == pytest.approx(both / union if union else 1.0)
+    assert dice(*pair) == pytest.approx(2 * both / (union + both) if union else 1.0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(mask_pairs())
+def test_laws_of_mask_metrics(pair: tuple[Mask, Mask]) -> None:
+    guess, truth = pair
+    for metric in MASK_METRICS:
+        value = metric(guess, truth)
+        assert 0.0 <= value <= 1.0
+        assert value == pytest.approx(metric(truth, guess))
+        assert value == pytest.approx(metric(guess.T, truth.T))
+        assert value == pytest.approx(metric(guess[::-1, ::-1], truth[::-1, ::-1]))  # negative strides work, too
+        assert metric(guess, guess) == 1.0
+    overlap = iou(guess, truth)
+    assert dice(guess, truth) == pytest.approx(2 * overlap / (1 + overlap))
+    assert score(guess, truth) == Scores(*(metric(guess, truth) for metric in MASK_METRICS))
+
+
+@settings(max_examples=50, deadline=None)
+@given(mask_pairs(), tolerances, tolerances)
+def test_more_tolerance_never_lowers_boundary_f(pair: tuple[Mask, Mask], one: float, other: float) -> None:
+    assert boundary_f(*pair, min(one, other)) <= boundary_f(*pair, max(one, other)) + 1e-12
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (-1, 1)])
+def test_shift_of_one_pixel_within_tolerance(down: int, right: int) -> None:
+    # 100x100: the default radius is 1.06 pixels. A diagonal shift still leaves each outline pixel a neighbour.
+    truth, guess = square(40, 40), square(40 + down, 40 + right)
+    assert iou(guess, truth) < 1.0
+    if down and right:  # only the two far corners, sqrt(2) away, miss
+        assert 0.95 < boundary_f(guess, truth) < 1.0
+    else:
+        assert boundary_f(guess, truth) == 1.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), array_shapes(min_dims=2, max_dims=2, max_side=8))
+def test_laws_of_alpha_metrics(data: st.DataObject, shape: tuple[int, ...]) -> None:
+    values = arrays(np.float32, shape, elements=st.floats(0, 1, width=32))
+    alpha, truth = data.draw(values), data.draw(values)
+    gaps = [abs(a - b) for a, b in zip(alpha.ravel().tolist(), truth.ravel().tolist(), strict=True)]
+    assert mad(alpha, truth) == pytest.approx(sum(gaps) / len(gaps))
+    assert mse(alpha, truth) == pytest.approx(sum(gap**2 for gap in gaps) / len(gaps))
+    for metric in ALPHA_METRICS:
+        assert 0.0 <= metric(alpha, truth) <= 1.0
+        assert metric(alpha, truth) == metric(truth, alpha)
+        assert metric(alpha, alpha) == 0.0
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("metric", [*MASK_METRICS, score])
+def test_mask_metrics_refuse_other_shapes(metric: Callable[[Mask, Mask], object]) -> None:
+    with pytest.raises(ArrayError, match=r"guess .* \(3, 4\) != \(4, 3\)"):
+        metric(np.zeros((3, 4), np.bool_), np.zeros((4, 3), np.bool_))
+    with pytest.raises(ArrayError, match=r"guess .* got \(1, 4, 3\)"):
+        metric(np.zeros((1, 4, 3), np.bool_), np.zeros((4, 3), np.bool_))
+    with pytest.raises(ArrayError, match=r"guess .* got \(0, 3\)"):
+        metric(np.zeros((0, 3), np.bool_), np.zeros((0, 3), np.bool_))
+
+
+@pytest.mark.parametrize("metric", [*MASK_METRICS, score])
+def test_mask_metrics_refuse_other_types(metric: Callable[[Mask, NDArray[np.uint8]], object]) -> None:
+    with pytest.raises(ArrayError, match="truth must be bool, got uint8"):
+        metric(np.zeros((3, 4), np.bool_), np.zeros((3, 4), np.uint8))
+
+
+@pytest.mark.parametrize("metric", ALPHA_METRICS)
+def test_alpha_metrics_refuse(metric: AlphaMetric) -> None:
+    good = np.zeros((3, 4), np.float32)
+    with pytest.raises(ArrayError, match=r"alpha .* \(3, 4\) != \(3, 5\)"):
+        metric(good, np.zeros((3, 5), np.float32))
+    with pytest.raises(ArrayError, match="truth must lie in"):
+        metric(good, good + 2)
+    with pytest.raises(ArrayError, match="alpha must be float32"):
+        metric(np.zeros((3, 4), np.uint8), good)
+
+
+# The bootstrap.
+
+
+def test_bootstrap_holds_the_mean_and_repeats() -> None:
+    values = np.random.default_rng(3).normal(0.8, 0.1, 200)
+    low, high = bootstrap_interval(values)
+    assert low < values.mean() < high
+    assert bootstrap_interval(values) == (low, high)
+    assert bootstrap_interval(values, seed=1) != (low, high)
+    wide = bootstrap_interval(values, level=0.99)
+    assert wide[0] < low
+    assert high < wide[1]
+
+
+def test_bootstrap_width_is_that_of_the_normal_law() -> None:
+    values = np.random.default_rng(4).normal(0.0, 1.0, 400)
+    low, high = bootstrap_interval(values, draws=4000)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.06)
+
+
+def test_bootstrap_covers_the_true_mean_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    covered = 0
+    for seed in range(300):
+        low, high = bootstrap_interval(rng.random(60), level=0.9, draws=400, seed=seed)
+        covered += low <= 0.5 <= high
+    assert 0.84 < covered / 300 < 0.95
+
+
+def test_bootstrap_of_one_or_equal_values_has_no_width() -> None:
+    assert bootstrap_interval(np.array([0.25])) == (0.25, 0.25)
+    assert bootstrap_interval(np.full(9, 0.5)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "got"),
+    [(np.zeros(0), r"got \(0,\)"), (np.zeros((2, 2)), r"got \(2, 2\)"), (np.array([0.0, math.nan]), "got 1 that")],
+)
+def test_bootstrap_refuses(values: NDArray[np.float64], got: str) -> None:
+    with pytest.raises(ArrayError, match=got):
+        bootstrap_interval(values)

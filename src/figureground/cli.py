@@ -240,4 +240,5 @@ def _progress(unit: str) -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        disable=not sys.stderr.isatty(),
     )

@@ -146,10 +146,15 @@ def degrade(frame: Frame, settings: Augment, rng: np.random.Generator) -> Frame:
     elif rng.random() < settings.noise:
         frame = _add_noise(frame, rng.uniform(1, 10), rng)
     if rng.random() < settings.jpeg:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-        # imencode takes RGB for BGR, imdecode gives it back the same way round.
-        frame = cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR)
+        frame = _jpeg(frame, int(rng.integers(25, 90)))
     return frame
+
+
+def _jpeg(frame: Frame, quality: int) -> Frame:
+    # imencode takes RGB for BGR, imdecode gives it back the same way round.
+    data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    spoilt: Frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return spoilt
 
 
 def _recolour(frame: Frame, rng: np.random.Generator) -> Frame:

@@ -2,7 +2,7 @@
 
 The only place that resizes for the network. A picture keeps its own aspect ratio: it is scaled until its
 longest side is the model's `size`, and the rest up to a multiple of `STRIDE` is filled by repeating its
-last row and column. Training and evaluation see pictures through the same `Fit`.
+last row and column.
 """
 
 from __future__ import annotations

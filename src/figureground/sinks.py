@@ -25,6 +25,8 @@ OPAQUE_EXTENSIONS = (".mp4", ".mov", ".mkv", ".webm")
 TRANSPARENT_EXTENSIONS = (".mov", ".webm")
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _H264 = {"preset": "veryfast", "crf": "18"}
+# The alpha has 8 bits; and ProRes at its default rate takes 30 MB a second for 720p.
+_PRORES = {"profile": "4444", "vendor": "apl0", "alpha_bits": "8", "bits_per_mb": "1600"}
 _VP9 = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
 
 
@@ -50,7 +52,7 @@ def encoding_for(path: Path, transparent: bool) -> Encoding:
                 f"{path}: {suffix or 'this'} holds no transparent video; use .mov (ProRes 4444) or .webm (VP9)"
             )
         if suffix == ".mov":
-            return Encoding("prores_ks", "yuva444p10le", {"profile": "4444", "vendor": "apl0"})
+            return Encoding("prores_ks", "yuva444p10le", _PRORES)
         # Without alternate reference frames: VP9 in WebM cannot hold them together with an alpha channel.
         return Encoding("libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"})
     if suffix not in OPAQUE_EXTENSIONS:

@@ -65,48 +65,56 @@ class VideoSource:
             raise VideoError(f"{path}: there is no video in this file")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self._probe()
+        self._decoded = self._decode()
+        try:
+            self._probe()
+        except BaseException:
+            self.close()
+            raise
 
     def _probe(self) -> None:
         """Decode the first frame: only it knows the true size, rotation and colours."""
-        try:
-            first = next(self._container.decode(self._stream), None)
-            self._container.seek(0)
-        except _FFMPEG_ERRORS as error:
-            self.close()
-            raise VideoError(f"{self.path}: the video is damaged ({_reason(error)})") from error
+        first = next(self._decoded, None)
         if first is None:
-            self.close()
             raise VideoError(f"{self.path}: the video holds no frames")
         if first.width * first.height > MAX_PIXELS:
-            self.close()
             raise VideoError(f"{self.path}: {first.width}x{first.height} is over the limit of 100 megapixels")
+        # Put back rather than sought back to: some containers (FLV) cannot seek.
+        self._decoded = chain((first,), self._decoded)
         turned = first.rotation % 360 in (90, 270)
         self.width, self.height = (first.height, first.width) if turned else (first.width, first.height)
         self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
         self.tick = Fraction(self._stream.time_base or Fraction(1, 90_000))
+        self.begin = Fraction(self._container.start_time or 0, av.time_base)
         self.length = self._stream.frames or round(float(self.rate) * (self._container.duration or 0) / av.time_base)
         self.colorspace = _colorspace(first)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def _decode(self) -> Iterator[av.VideoFrame]:
         packets = 0
-        try:
+        with self._naming_damage():
             for packet in self._container.demux(self._stream):
                 packets += packet.size > 0
                 if packet.is_corrupt:
                     raise VideoError(f"{self.path}: the video is damaged or cut short in packet {packets}")
-                for frame in packet.decode():
-                    if frame.pts is not None:
-                        self.time = frame.pts * self.tick
-                    yield self._upright(frame)
-        except _FFMPEG_ERRORS as error:
-            if isinstance(error, VideoError):
-                raise
-            raise VideoError(
-                f"{self.path}: the video is damaged at {float(self.time):.2f} s ({_reason(error)})"
-            ) from error
+                yield from packet.decode()
         if packets < self._stream.frames:
             raise VideoError(f"{self.path}: cut short, it holds {packets} of {self._stream.frames} frames")
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._decoded:
+            if frame.pts is not None:
+                self.time = frame.pts * self.tick - self.begin
+            with self._naming_damage():
+                picture = self._upright(frame)
+            yield picture
+
+    @contextmanager
+    def _naming_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except _FFMPEG_ERRORS as error:
+            reason = f"the video is damaged at {float(self.time):.2f} s ({_reason(error)})"
+            raise VideoError(f"{self.path}: {reason}") from error
 
     def _upright(self, frame: av.VideoFrame) -> Frame:
         rgb = frame.reformat(

@@ -1,4 +1,4 @@
-"""The dataset's manifest: one row a picture (format: docs/formats.md)."""
+"""The dataset's manifest: one row a picture (docs/formats.md)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
 
 
 def _item(dataset: Path, path: Path, line: int, row: dict[str, str]) -> Item:
+    if None in row.values():
+        raise DatasetError(f"{path}: line {line}: has fewer fields than the {len(COLUMNS)} columns")
     if row["split"] not in SPLITS:
         raise DatasetError(f"{path}: line {line}: split {row['split']!r} is none of {', '.join(SPLITS)}")
     try:

@@ -77,7 +77,7 @@ def warp(sample: Sample, size: int, settings: Augment, rng: np.random.Generator)
 
 def _crop_background(frame: Frame, size: int, rng: np.random.Generator) -> Frame:
     height, width = frame.shape[:2]
-    side = int(min(height, width) * rng.uniform(0.5, 1.0))
+    side = max(1, int(min(height, width) * rng.uniform(0.5, 1.0)))
     top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
     crop = frame[top : top + side, left : left + side]
     if rng.random() < 0.5:
@@ -153,8 +153,7 @@ def degrade(frame: Frame, settings: Augment, rng: np.random.Generator) -> Frame:
 def _jpeg(frame: Frame, quality: int) -> Frame:
     # imencode takes RGB for BGR, imdecode gives it back the same way round.
     data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    spoilt: Frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return spoilt
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _recolour(frame: Frame, rng: np.random.Generator) -> Frame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,12 @@ def load_checkpoint(path: Path, model: keras.Model) -> tuple[Weights, Progress]:
         with np.load(path, allow_pickle=False) as file:
             saved = {name: file[name] for name in file.files}
         progress = Progress(**json.loads(bytes(saved.pop("progress"))))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: no checkpoint to resume ({error}); start again without --resume") from error
+    except FileNotFoundError as error:
+        raise TrainingError(f"{path}: no checkpoint to resume; start again without --resume") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise TrainingError(
+            f"{path}: a broken checkpoint ({error}); delete it and start again without --resume"
+        ) from error
     model.optimizer.build(model.trainable_variables)
     for prefix, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
         values = [saved[name] for name in sorted(saved) if name.startswith(f"{prefix}/")]

@@ -7,9 +7,17 @@ import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from figureground.errors import RecipeError
+from figureground.preprocess import STRIDE
+
+CHOICES = {
+    "network": ("light", "classic"),
+    "schedule": ("cosine", "halve", "constant"),
+    "optimizer": ("adamw", "adam"),
+    "loss": ("bce", "bce_dice"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,27 @@ class Recipe:
     patience: int = 0  # validations without a better `val_loss` before stopping; 0: never
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what could only fail, or train something else than was asked for, an hour later.
 
-Settings = TypeVar("Settings", Recipe, Augment)
+        Raises:
+            RecipeError: a setting that is out of its range.
+        """
+        for name, choices in CHOICES.items():
+            self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+        for name in ("size", "input_size"):
+            side = getattr(self, name)
+            self._require(name, side >= STRIDE and side % STRIDE == 0, f"a multiple of {STRIDE}")
+        for name in ("cache_side", "batch", "epochs", "halve_every", "validate_every"):
+            self._require(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("dropout", "average"):
+            self._require(name, 0 <= getattr(self, name) < 1, "0 or more and below 1")
+        for name in ("seed", "patience"):
+            self._require(name, getattr(self, name) >= 0, "0 or more")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise RecipeError(f"{name}={getattr(self, name)}: want {wanted}")
 
 
 def find_recipe(name: str) -> Path:
@@ -93,10 +120,13 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
 
     Raises:
         RecipeError: no such recipe, no RECIPE in it, an unknown setting (the nearest is suggested) or a value
-            of the wrong type.
+            of the wrong type or out of its range.
     """
     path = find_recipe(name)
-    recipe = runpy.run_path(str(path)).get("RECIPE")
+    try:
+        recipe = runpy.run_path(str(path)).get("RECIPE")
+    except Exception as error:  # a recipe is the user's own program: anything may go wrong in it
+        raise RecipeError(f"{path}: cannot be run ({type(error).__name__}: {error})") from error
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: defines no RECIPE = Recipe(...)")
     for setting in settings:
@@ -108,18 +138,21 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
 
 
 def _changed(recipe: Recipe, key: str, value: str) -> Recipe:
-    if key.startswith("augment."):
-        return replace(recipe, augment=_with(recipe.augment, key.removeprefix("augment."), value))
-    return _with(recipe, key, value)
+    single = {name for name in _names(recipe) if name != "augment"}
+    known = single | {f"augment.{name}" for name in _names(recipe.augment)}
+    if key not in known:
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+        raise RecipeError(f"--set {key}={value}: no such setting; {hint}")
+    if key in single:
+        return replace(recipe, **{key: _parsed(key, value, getattr(recipe, key))})
+    name = key.removeprefix("augment.")
+    augment = replace(recipe.augment, **{name: _parsed(key, value, getattr(recipe.augment, name))})
+    return replace(recipe, augment=augment)
 
 
-def _with(settings: Settings, key: str, value: str) -> Settings:
-    names = [field.name for field in fields(settings)]
-    if key not in names:
-        near = difflib.get_close_matches(key, names, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
-        raise RecipeError(f"--set {key}={value}: no such setting{hint}")
-    return replace(settings, **{key: _parsed(key, value, getattr(settings, key))})
+def _names(settings: Recipe | Augment) -> list[str]:
+    return [field.name for field in fields(settings)]
 
 
 def _parsed(key: str, value: str, old: Any) -> Any:

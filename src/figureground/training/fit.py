@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -27,6 +28,7 @@ from figureground.training.losses import make_loss
 from figureground.training.unet import classic_unet, light_unet, logits_model
 
 AVERAGE_EVERY = 10  # steps between updates of the weights' moving average
+REMEDY = "lower learning_rate"
 Report = Callable[[dict[str, float]], None]
 
 
@@ -45,7 +47,7 @@ def load_model(path: Path) -> keras.Model:
     """
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise TrainingError(
             f"{path}: not a Keras model this can load ({str(error).strip().splitlines()[0]})"
         ) from error
@@ -79,8 +81,9 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
 
     shown = build_network(recipe)  # float32, holds the weights that are validated and kept
     model = _trainable(recipe)
-    if recipe.start:
-        model.set_weights(load_model(Path(recipe.start)).get_weights())
+    logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
+    if recipe.start and not resume:
+        _begin_with(model, Path(recipe.start))
     average, progress = [np.array(w) for w in model.get_weights()], Progress()
     if resume:
         average, progress = load_checkpoint(run / "last.npz", model)
@@ -95,7 +98,9 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
         if progress.epoch % recipe.validate_every == 0 or progress.epoch == recipe.epochs:
             shown.set_weights(average if recipe.average else model.get_weights())
             row = {"epoch": progress.epoch, "seconds": round(progress.seconds, 1), "loss": loss}
-            row |= validate(shown, val, recipe)
+            row |= validate(logits, val, recipe)
+            if not math.isfinite(row["val_loss"]):
+                raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {progress.epoch}; {REMEDY}")
             _keep_if_best(shown, run, row, progress)
             progress.rows.append(row)
             _write_metrics(run / "metrics.csv", progress.rows)
@@ -119,9 +124,14 @@ def learning_rate(recipe: Recipe, steps: int, step: int) -> float:
     return recipe.learning_rate
 
 
-def validate(model: keras.Model, samples: Samples, recipe: Recipe) -> dict[str, float]:
-    """Loss, pixel accuracy, and mean per-picture IoU and Dice at 0.5 over the valid pixels of `samples`."""
-    network = logits_model(model)
+def validate(network: keras.Model, samples: Samples, recipe: Recipe) -> dict[str, float]:
+    """Loss, pixel accuracy, and mean per-picture IoU and Dice at 0.5 over the valid pixels of `samples`.
+
+    Args:
+        network: gives logits.
+        samples: what to measure it on.
+        recipe: says at which size.
+    """
     totals: list[tuple[float, float, float, float]] = []
     for (frames, masks), valid in validation_batches(samples, recipe.size, recipe.batch):
         logits = np.asarray(keras.ops.convert_to_numpy(network.predict_on_batch(frames)), np.float64)
@@ -167,6 +177,13 @@ def _trainable(recipe: Recipe) -> keras.Model:
     return model
 
 
+def _begin_with(model: keras.Model, path: Path) -> None:
+    weights = load_model(path).get_weights()
+    if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
+        raise TrainingError(f"{path}: holds another network than the recipe's; choose another start or network")
+    model.set_weights(weights)
+
+
 def _train_epoch(
     model: keras.Model,
     average: Weights,
@@ -181,10 +198,9 @@ def _train_epoch(
         model.optimizer.learning_rate.assign(learning_rate(recipe, steps, epoch * steps + step))
         loss = float(np.asarray(model.train_on_batch(frames, masks)).ravel()[0])
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} in epoch {epoch + 1}, step {step + 1} of {steps}; lower learning_rate"
-            )
-        if recipe.average and (step + 1) % AVERAGE_EVERY == 0:
+            raise TrainingError(f"the loss is {loss} in epoch {epoch + 1}, step {step + 1} of {steps}; {REMEDY}")
+        # Counted over the whole run: an epoch may have fewer steps than lie between two updates.
+        if recipe.average and (epoch * steps + step + 1) % AVERAGE_EVERY == 0:
             _update_average(average, model.get_weights(), recipe.average, epoch * steps + step)
         losses.append(loss)
     return float(np.mean(losses))

@@ -42,7 +42,7 @@ def make_video(
     """Write RGB or RGBA pictures; `sound` names the codec of a tone as long as the pictures."""
     look = look or Look()
     with av.open(str(path), "w") as container:
-        stream = _video_stream(container, pictures[0], Fraction(rate), look)
+        stream = _video_stream(container, path, pictures[0], Fraction(rate), look)
         tone = container.add_stream(sound, rate=SAMPLE_RATE, layout="stereo") if sound else None
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24" if picture.shape[2] == 3 else "rgba")
@@ -62,18 +62,18 @@ def make_video(
     return path
 
 
-def _video_stream(container: Any, picture: NDArray[np.uint8], rate: Fraction, look: Look) -> Any:
+def _video_stream(container: Any, path: Path, picture: NDArray[np.uint8], rate: Fraction, look: Look) -> Any:
     options = {"crf": "4", "preset": "ultrafast"} if look.codec == "libx264" else {}
     stream = container.add_stream(look.codec, rate=rate, options=options)
     stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], look.pixels
     context = stream.codec_context
-    if look.codec != "mpeg4":
-        context.time_base = Fraction(1, rate.numerator * 1000)
+    # FFmpeg's own choice, one unit a frame, leaves no room for frames that come unsteadily.
+    context.time_base = (
+        Fraction(1, rate.numerator * 1000) if look.codec == "libx264" and path.suffix != ".avi" else 1 / rate
+    )
     context.sample_aspect_ratio = look.aspect
     if look.tagged:
         context.colorspace, context.color_range = look.matrix, int(look.range)
-    if look.codec not in ("libx264", "mpeg4", "libvpx-vp9"):
-        context.time_base = 1 / rate
     if look.rotation:
         stream.set_display_rotation(look.rotation)
     return stream

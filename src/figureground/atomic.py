@@ -37,6 +37,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Find out before the work, not after it, that files cannot be made in `folder`; it need not exist yet.
+
+    Raises:
+        OutputError: they cannot.
+    """
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another --output"
+        ) from error
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

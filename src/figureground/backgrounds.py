@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,16 +77,18 @@ class Loop:
     """A video that begins again when it ends, shown at its own speed."""
 
     path: Path
-    _frames: Iterator[Frame] | None = None
     _source: VideoSource | None = None
-    _begun: Fraction = Fraction(0)
+    _frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
     _now: Frame | None = None
     _next: Frame | None = None
+    _begun: Fraction = Fraction(0)  # when this round began, on the clock of the frames in front
+    _first: Fraction = Fraction(0)  # what the video's own clock said then
+    _until: Fraction = Fraction(0)  # how long after `_begun` the picture shown stays
 
     def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
-        if self._next is None or self._source is None:
+        if self._source is None:
             self._begin(time)
-        while self._next is not None and self._source is not None and self._source.time <= time - self._begun:
+        while time >= self._begun + self._until:
             self._advance()
         assert self._now is not None
         return cover(self._now, frame.shape[1], frame.shape[0])
@@ -94,15 +96,22 @@ class Loop:
     def _begin(self, time: Fraction) -> None:
         self._source = VideoSource(self.path)
         self._frames, self._begun = iter(self._source), time
-        self._next = next(self._frames)
-        self._advance()
+        self._now, self._first = next(self._frames), self._source.time
+        self._look_ahead(self._source)
 
     def _advance(self) -> None:
-        assert self._frames is not None
-        assert self._source is not None
-        self._now, self._next = self._next, next(self._frames, None)
+        if self._next is None or self._source is None:
+            self._begin(self._begun + self._until)
+        else:
+            self._now = self._next
+            self._look_ahead(self._source)
+
+    def _look_ahead(self, source: VideoSource) -> None:
+        """Only the next picture's time says how long this one stays; the last one stays for a usual frame."""
+        self._next = next(self._frames, None)
+        self._until = source.time - self._first + (1 / source.rate if self._next is None else 0)
         if self._next is None:
-            self._source.close()
+            source.close()
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame
+from figureground.atomic import check_writable
 from figureground.backgrounds import Background, make_background
 from figureground.compositor import Compositor, cutout, to_uint8
 from figureground.engine import Engine
@@ -68,13 +69,15 @@ def replace(
 
     Raises:
         FigureGroundError: nothing can start: unknown kind or model, unreadable background, no input, an
-            output that cannot hold what is asked for or is its own input.
+            output that cannot be written, cannot hold what is asked for or is its own input.
     """
     if kind not in KINDS:
         raise OutputError(f"kind {kind!r}: want one of {', '.join(KINDS)}")
     if background == "transparent":
         kind = "cutout" if kind == "composite" else kind
     jobs = plan([Path(name) for name in inputs], None if output is None else Path(output), kind)
+    for folder in {job.output.parent for job in jobs}:
+        check_writable(folder)
     made = make_background(background) if kind == "composite" else None
     engine = Engine(model)
     return [_attempt(job, engine, kind, made, background, progress) for job in jobs]

@@ -7,7 +7,9 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0 done; 1 som
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -38,6 +40,9 @@ Dataset = Annotated[Path, typer.Argument(help="A dataset folder: images/, masks/
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # What a library remarks on a file (broken EXIF, say) is no message of ours: stderr holds one line a failure.
+    warnings.simplefilter("ignore")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         code = app(standalone_mode=False)
     except FigureGroundError as error:

@@ -19,10 +19,15 @@ from figureground.smoothing import weighted_blur
 
 GUIDE_SIDE = 320  # pixels; the person's nearby colours are smooth, so they are found on a small copy
 GUIDE_SIGMA = 2.5
-_LEVELS = np.arange(256) / 255.0
-# Of a pixel with alpha a, the share that comes from the frame itself: 0 up to a = 0.5, all of it at a = 1.
-_TRUST = np.round(255 * _LEVELS * np.clip(2 * _LEVELS - 1, 0, 1)).astype(np.uint8)
-_NEARBY = (np.arange(256) - _TRUST).astype(np.uint8)
+_LEVELS = np.arange(256)
+# How sure a pixel of each 8-bit alpha is of the person: 0 up to the half (0.5 is rounded to 128), 1 at 255.
+_SURE = np.clip((_LEVELS - 128) / 127, 0, 1)
+# The share of a pixel's colour that comes from the frame itself, and the share from the person's nearby colours.
+_TRUST = np.round(_LEVELS * _SURE).astype(np.uint8)
+_NEARBY = (_LEVELS - _TRUST).astype(np.uint8)
+# A pixel's weight among the nearby colours. A nearly sure one still holds some of the room: the high power leaves
+# it a voice only where no sure one is near, as in thin hair.
+_VOICE = np.where(_SURE > 0, np.maximum(_SURE**16, 1e-6), 0).astype(np.float32)
 
 
 def composite(frame: Frame, alpha: Alpha, background: Frame) -> Frame:
@@ -55,8 +60,8 @@ def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
     """
     check_alpha(alpha, like=check_frame(frame))
     matte = to_uint8(alpha)
-    trust = cv2.LUT(matte, (255 * np.clip(2 * _LEVELS - 1, 0, 1) + 0.5).astype(np.uint8))
-    nearby = _nearby_colours(frame, alpha)
+    trust = cv2.LUT(matte, np.round(255 * _SURE).astype(np.uint8))
+    nearby = cv2.resize(_nearby_colours(frame, matte), frame.shape[1::-1])
     rgb = cv2.add(_scaled(frame, cv2.merge((trust,) * 3)), _scaled(nearby, cv2.merge((255 - trust,) * 3)))
     rgb[matte == 0] = 0
     return np.dstack((rgb, matte))
@@ -79,7 +84,7 @@ class Compositor:
     def __call__(self, frame: Frame, alpha: Alpha, background: Frame) -> Frame:
         matte = cv2.convertScaleAbs(alpha, alpha=255.0, dst=self._get("matte", frame.shape[:2]))
         nearby = self._get("nearby", frame.shape)
-        cv2.resize(_nearby_colours_small(frame, alpha), frame.shape[1::-1], dst=nearby)
+        cv2.resize(_nearby_colours(frame, matte), frame.shape[1::-1], dst=nearby)
         out, part = self._get("out", frame.shape), self._get("part", frame.shape)
         self._weigh(frame, cv2.LUT(matte, _TRUST, dst=self._get("share", matte.shape)), out)
         self._weigh(nearby, cv2.LUT(matte, _NEARBY, dst=self._get("share", matte.shape)), part)
@@ -97,18 +102,13 @@ class Compositor:
         return self._memory[name]
 
 
-def _nearby_colours(frame: Frame, alpha: Alpha) -> Frame:
-    return cv2.resize(_nearby_colours_small(frame, alpha), frame.shape[1::-1])
-
-
-def _nearby_colours_small(frame: Frame, alpha: Alpha) -> Frame:
-    """Around each pixel the mean colour of the sure pixels of the person, at most GUIDE_SIDE a side."""
-    scale = min(1.0, GUIDE_SIDE / max(alpha.shape))
-    size = tuple(max(1, round(side * scale)) for side in alpha.shape[::-1])
-    small, weight = cv2.resize(frame, size), cv2.resize(alpha, size)
-    # The fourth power leaves unsure pixels a voice only where no sure one is near, as in thin hair.
-    weight = cv2.multiply(weight, weight)
-    return weighted_blur(np.asarray(small, np.uint8), cv2.multiply(weight, weight), GUIDE_SIGMA)
+def _nearby_colours(frame: Frame, matte: NDArray[np.uint8]) -> Frame:
+    """Around each pixel the mean colour of the sure pixels of the person; a small copy, at most GUIDE_SIDE a side."""
+    scale = min(1.0, GUIDE_SIDE / max(matte.shape))
+    size = tuple(max(1, round(side * scale)) for side in matte.shape[::-1])
+    # Single pixels, no means: a mean with a pixel of the room would let its colour in.
+    small, weight = (cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST) for picture in (frame, matte))
+    return weighted_blur(np.asarray(small, np.uint8), cv2.LUT(weight, _VOICE), GUIDE_SIGMA)
 
 
 def _scaled(picture: Frame, share: NDArray[np.uint8]) -> Frame:

@@ -17,6 +17,7 @@ from figureground.errors import ModelError
 from figureground.preprocess import STRIDE, Fit, to_alpha, to_input
 
 SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
+MAX_SIZE = 4096
 DEFAULT_SIZE = 256  # longest side of the input where a model does not name its own
 
 
@@ -33,20 +34,22 @@ class Engine:
 
     Args:
         model: the name of a shipped model, or the path of an .onnx file made by `figureground export`.
-        threads: CPU threads for the network; 0 lets ONNX Runtime use every core.
+        threads: CPU threads for the network; 0: one a core. A small network gains nothing from a second one
+            beside a video codec, and takes twice the CPU time.
 
     Raises:
         ModelError: unknown name, altered or unreadable file, or a file of another shape.
     """
 
-    def __init__(self, model: str | Path = "small", threads: int = 0) -> None:
+    def __init__(self, model: str | Path = "small", threads: int = 1) -> None:
         self.path, self._content = _read(model)
         self.threads = threads
         self._prepared: OrderedDict[tuple[int, int], _Prepared] = OrderedDict()
         self.metadata = self._check(self._prepare(STRIDE, STRIDE).session)
-        self.size = int(self.metadata.get("size", DEFAULT_SIZE))
-        if not STRIDE <= self.size <= 4096:
-            raise ModelError(f"{self.path}: input size {self.size} is not in {STRIDE}..4096")
+        size = self.metadata.get("size", str(DEFAULT_SIZE))
+        if not (size.isdecimal() and STRIDE <= int(size) <= MAX_SIZE):
+            raise ModelError(f"{self.path}: its metadata says size {size!r}; want {STRIDE} to {MAX_SIZE}")
+        self.size = int(size)
 
     def __call__(self, frame: Frame) -> Alpha:
         """Find the person in `frame`.

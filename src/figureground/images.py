@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from figureground.errors import ImageError, OutputError
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
+_DEEP = ("I;16", "I;16B", "I")  # Pillow's modes of 16-bit grey
 
 
 def read_image(path: Path) -> Frame:
@@ -24,9 +26,8 @@ def read_image(path: Path) -> Frame:
         ImageError: missing, truncated, not a picture, or over 100 megapixels.
     """
     picture = _open(path)
-    if picture.mode in ("I;16", "I;16B", "I"):
-        grey = np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+    if picture.mode in _DEEP:
+        return np.repeat(_to_8_bits(picture)[:, :, None], 3, axis=2)
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
         # Over white: colours hidden under transparency are not part of the picture.
@@ -40,23 +41,34 @@ def read_matte(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: as `read_image`.
     """
-    return np.array(_open(path).convert("L"))
+    picture = _open(path)
+    return _to_8_bits(picture) if picture.mode in _DEEP else np.array(picture.convert("L"))
+
+
+def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
+    # Pillow's own conversion cuts off at 255 instead of scaling.
+    return np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
 
 
 def _open(path: Path) -> Image.Image:
     try:
-        picture: Image.Image = Image.open(path)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ImageError(f"{path}: {picture.width}x{picture.height} is over the limit of 100 megapixels; shrink it")
-        picture.load()
-        return ImageOps.exif_transpose(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's limit is below this one
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    size = f"{picture.width}x{picture.height}"
+                    raise ImageError(f"{path}: {size} is over the limit of 100 megapixels; shrink it")
+                picture.load()
+                return ImageOps.exif_transpose(picture)
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such file") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageError(f"{path}: over the limit of 100 megapixels; shrink it") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{path}: not a picture this can read; want {' '.join(EXTENSIONS)}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on broken data
+    except ImageError:
+        raise
+    except Exception as error:  # on broken data Pillow's decoders raise anything: OSError, SyntaxError, struct.error...
         raise ImageError(f"{path}: cannot be read ({error})") from error
 
 
@@ -73,4 +85,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     if image.ndim == 3 and image.shape[2] == 4 and path.suffix.lower() in (".jpg", ".jpeg"):
         raise OutputError(f"{path}: JPEG holds no transparency; use .png or .webp")
     with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, quality=JPEG_QUALITY)
+        try:
+            Image.fromarray(image).save(temporary, quality=JPEG_QUALITY)
+        except ValueError as error:  # more pixels than the format holds
+            raise OutputError(f"{path}: cannot be written ({error})") from error

@@ -24,6 +24,10 @@ from figureground.sources import VideoSource
 OPAQUE_EXTENSIONS = (".mp4", ".mov", ".mkv", ".webm")
 TRANSPARENT_EXTENSIONS = (".mov", ".webm")
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+# Sound that FFmpeg counts among a container's codecs but then does not write.
+_REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
+# By number of channels, for sound that is encoded anew: encoders know few layouts, and AVI names none.
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _H264 = {"preset": "veryfast", "crf": "18"}
 # The alpha has 8 bits; and ProRes at its default rate takes 30 MB a second for 720p.
 _PRORES = {"profile": "4444", "vendor": "apl0", "alpha_bits": "8", "bits_per_mb": "1600"}
@@ -97,11 +101,13 @@ class VideoSink:
         stream = container.add_stream(encoding.codec, rate=like.rate, options=encoding.options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = like.width, like.height, self._pixels
-        stream.codec_context.time_base = self._clock
-        stream.codec_context.colorspace = like.colorspace
-        stream.codec_context.color_range = int(ColorRange.MPEG)
+        context = stream.codec_context
+        context.time_base, context.sample_aspect_ratio = self._clock, like.aspect
+        context.colorspace, context.color_range = like.colorspace, int(ColorRange.MPEG)
+        context.color_primaries, context.color_trc = like.primaries, like.transfer
         self._stream = stream
-        self._sound = Sound(like.path, container)
+        self._first: Fraction | None = None
+        self._sound = Sound(like.path, container, like.begin)
 
     def send(self, picture: NDArray[np.uint8], time: Fraction) -> None:
         """Write one (H, W, 3) or, for a transparent file, (H, W, 4) picture, to be shown at `time` seconds."""
@@ -111,8 +117,10 @@ class VideoSink:
             dst_color_range=ColorRange.MPEG,
             dst_colorspace=self._like.colorspace,
         )
+        if self._first is None:
+            self._first = time  # often not 0: sound may begin before the picture
         frame.time_base = self._clock
-        frame.pts = round(on_grid(time, self._like.rate, self._like.tick) / self._clock)
+        frame.pts = round((self._first + on_grid(time - self._first, self._like.rate, self._like.tick)) / self._clock)
         self._container.mux(self._stream.encode(frame))
         self._sound.copy_until(time)
 
@@ -136,9 +144,10 @@ def _writing(path: Path) -> Iterator[None]:
 class Sound:
     """The sound of a file on its way into another: packet for packet where that can hold it, else re-encoded."""
 
-    def __init__(self, path: Path, into: OutputContainer) -> None:
+    def __init__(self, path: Path, into: OutputContainer, begin: Fraction) -> None:
         self._source = av.open(str(path))  # a file of its own: the source reads the pictures at its own pace
         self._into = into
+        self._begin = begin
         self._packets: Iterator[Packet[Any]] = iter(())
         self._waiting: Packet[Any] | None = None
         self._resampler: AudioResampler | None = None
@@ -147,11 +156,12 @@ class Sound:
             self._packets = self._source.demux(self._source.streams.audio[0])
 
     def _add(self, stream: AudioStream) -> AudioStream:
-        if stream.codec_context.codec.canonical_name in self._into.supported_codecs:
+        name, container = stream.codec_context.codec.canonical_name, self._into.format.name
+        if name in self._into.supported_codecs and not name.startswith(_REFUSED.get(container, ())):
             return self._into.add_stream_from_template(stream)
-        codec = "libopus" if self._into.format.name == "webm" else "aac"
-        rate = 48_000 if codec == "libopus" else stream.rate
-        added = self._into.add_stream(codec, rate=rate, layout=stream.layout.name)
+        codec = "libopus" if container == "webm" else "aac"
+        rate = 48_000 if codec == "libopus" or stream.rate > 48_000 else stream.rate
+        added = self._into.add_stream(codec, rate=rate, layout=_LAYOUTS.get(stream.channels, "stereo"))
         assert isinstance(added, AudioStream)
         self._resampler = AudioResampler(
             format=added.format, layout=added.layout, rate=rate, frame_size=added.frame_size
@@ -161,7 +171,7 @@ class Sound:
     def copy_until(self, time: Fraction | None) -> None:
         """Move the packets up to `time` seconds, all that are left if None."""
         while True:
-            packet = next(self._packets, None) if self._waiting is None else self._waiting
+            packet = self._next() if self._waiting is None else self._waiting
             if packet is None:
                 return
             self._waiting = packet
@@ -169,6 +179,13 @@ class Sound:
                 return
             self._waiting = None
             self._move(packet)
+
+    def _next(self) -> Packet[Any] | None:
+        packet = next(self._packets, None)
+        if packet is not None and packet.pts is not None and packet.dts is not None:
+            shift = round(self._begin / packet.time_base)
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        return packet
 
     def _move(self, packet: Packet[Any]) -> None:
         if self._resampler is None:

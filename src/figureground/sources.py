@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -42,8 +44,10 @@ class VideoSource:
 
     Attributes:
         width, height: of the frames as given, in pixels (a turned phone video is already upright).
+        aspect: width of a pixel over its height; 1 but for old formats such as DV.
         rate: frames per second as a Fraction.
-        time: presentation time of the newest frame, in seconds.
+        time: presentation time of the newest frame, in seconds from the file's beginning.
+        begin: what the file's own clock says at its beginning, in seconds; a recorded broadcast starts anywhere.
         tick: the length of one unit of the file's clock, in seconds; times are rounded to it.
         length: the number of frames the file says or suggests it has; 0 if it does not.
 
@@ -60,12 +64,6 @@ class VideoSource:
             self._container = av.open(str(path))
         except _FFMPEG_ERRORS as error:
             raise VideoError(f"{path}: not a video this can read ({_reason(error)})") from error
-        if not self._container.streams.video:
-            self._container.close()
-            raise VideoError(f"{path}: there is no video in this file")
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
-        self._decoded = self._decode()
         try:
             self._probe()
         except BaseException:
@@ -74,6 +72,17 @@ class VideoSource:
 
     def _probe(self) -> None:
         """Decode the first frame: only it knows the true size, rotation and colours."""
+        if not self._container.streams.video:
+            raise VideoError(f"{self.path}: there is no video in this file")
+        if self._container.format.name.startswith("matroska") and _segment_end(self.path) > self.path.stat().st_size:
+            raise VideoError(f"{self.path}: cut short, the file ends before the video does")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
+        self.tick = Fraction(self._stream.time_base or Fraction(1, 90_000))
+        self.begin = Fraction(self._container.start_time or 0, av.time_base)
+        self.length = self._stream.frames or round(float(self.rate) * (self._container.duration or 0) / av.time_base)
+        self._decoded: Iterator[av.VideoFrame] = self._decode()
         first = next(self._decoded, None)
         if first is None:
             raise VideoError(f"{self.path}: the video holds no frames")
@@ -83,22 +92,23 @@ class VideoSource:
         self._decoded = chain((first,), self._decoded)
         turned = first.rotation % 360 in (90, 270)
         self.width, self.height = (first.height, first.width) if turned else (first.width, first.height)
-        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
-        self.tick = Fraction(self._stream.time_base or Fraction(1, 90_000))
-        self.begin = Fraction(self._container.start_time or 0, av.time_base)
-        self.length = self._stream.frames or round(float(self.rate) * (self._container.duration or 0) / av.time_base)
-        self.colorspace = _colorspace(first)
+        self.colorspace, self.primaries, self.transfer = _colorspace(first), first.color_primaries, first.color_trc
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        self.aspect = 1 / aspect if turned else aspect
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        packets = 0
+        packets, end = 0, Fraction(0)
         with self._naming_damage():
             for packet in self._container.demux(self._stream):
                 packets += packet.size > 0
                 if packet.is_corrupt:
                     raise VideoError(f"{self.path}: the video is damaged or cut short in packet {packets}")
+                end = max(end, ((packet.pts or 0) + (packet.duration or 0)) * self.tick)
                 yield from packet.decode()
-        if packets < self._stream.frames:
-            raise VideoError(f"{self.path}: cut short, it holds {packets} of {self._stream.frames} frames")
+        # Too few packets alone are no damage: a trimmed MP4 still counts what was cut off, AVI what was dropped.
+        whole = (self._stream.duration or 0) * self.tick if "mp4" in self._container.format.name else 0
+        if packets < self._stream.frames and end + 1 / self.rate < whole:
+            raise VideoError(f"{self.path}: cut short, it holds {float(end):.2f} of {float(whole):.2f} seconds")
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._decoded:
@@ -150,3 +160,15 @@ def _colorspace(frame: av.VideoFrame) -> int:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def _segment_end(path: Path) -> int:
+    """Where a Matroska file says it ends, in bytes; 0 if it does not say, as in one that was still being recorded."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    at = head.find(b"\x18\x53\x80\x67") + 4  # the segment that holds everything, behind a short header
+    if at < 4 or not head[at : at + 1].strip(b"\0"):
+        return 0
+    length = 9 - head[at].bit_length()  # of the number that follows: as many bytes as its leading zeros say
+    size = int.from_bytes(head[at : at + length], "big") - (1 << 7 * length)
+    return 0 if size == (1 << 7 * length) - 1 else at + length + size

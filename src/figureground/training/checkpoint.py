@@ -47,7 +47,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> tuple[Weights, Progress]:
         TrainingError: no checkpoint there, a broken one, or one of another network or optimizer.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             saved = {name: file[name] for name in file.files}
         progress = Progress(**json.loads(bytes(saved.pop("progress"))))
     except FileNotFoundError as error:

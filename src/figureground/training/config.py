@@ -40,6 +40,15 @@ class Augment:
     occluder: float = 0.08
     negative: float = 0.06  # a background without any person; needs `Recipe.backgrounds`
 
+    def __post_init__(self) -> None:
+        """Refuse a zoom that is no range of sizes.
+
+        Raises:
+            RecipeError: it is not.
+        """
+        if not 0 < self.zoom[0] <= self.zoom[1]:
+            raise RecipeError(f"augment.zoom={self.zoom}: want two numbers above 0, the smaller first")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -141,7 +150,7 @@ def _changed(recipe: Recipe, key: str, value: str) -> Recipe:
     single = {name for name in _names(recipe) if name != "augment"}
     known = single | {f"augment.{name}" for name in _names(recipe.augment)}
     if key not in known:
-        near = difflib.get_close_matches(key, known, 1)
+        near = difflib.get_close_matches(key, sorted(known), 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"--set {key}={value}: no such setting; {hint}")
     if key in single:

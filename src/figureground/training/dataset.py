@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,7 +61,7 @@ def read_backgrounds(folder: Path, side: int) -> list[Frame]:
     """Read every picture of a folder, those whose name its `manifest.csv` gives to another split left out.
 
     Raises:
-        DatasetError: no picture there.
+        DatasetError: no picture there, or a manifest that cannot be read.
     """
     held_out = _held_out(folder / "manifest.csv")
     names = sorted(p for p in folder.glob("*") if p.suffix.lower() in EXTENSIONS and p.name not in held_out)
@@ -71,12 +72,15 @@ def read_backgrounds(folder: Path, side: int) -> list[Frame]:
 
 
 def _held_out(manifest: Path) -> set[str]:
-    import csv
-
     if not manifest.exists():
         return set()
-    with manifest.open(newline="", encoding="utf-8") as file:
-        return {row["image"] for row in csv.DictReader(file) if row.get("split", "train") != "train"}
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            return {row["image"] for row in csv.DictReader(file) if row.get("split", "train") != "train"}
+    except KeyError as error:
+        raise DatasetError(f"{manifest}: column {error} is missing; want image,split") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{manifest}: cannot be read ({error})") from error
 
 
 def _shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
     if (run / "last.npz").exists() and not resume:
         raise TrainingError(f"{run}: holds a run already; add --resume to go on or choose another --output")
     keras.utils.set_random_seed(recipe.seed)
+    cv2.setNumThreads(1)  # the batches have threads of their own
     train = Samples.load(read_manifest(dataset, "train"), recipe.cache_side)
     val = Samples.load(read_manifest(dataset, "val"), recipe.cache_side)
     backgrounds = read_backgrounds(Path(recipe.backgrounds), recipe.cache_side) if recipe.backgrounds else []
@@ -143,7 +145,8 @@ def validate(network: keras.Model, samples: Samples, recipe: Recipe) -> dict[str
 
 
 def _scores(logit: NDArray[np.float64], mask: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    loss = np.maximum(logit, 0) - logit * mask + np.log1p(np.exp(-np.abs(logit)))
+    with np.errstate(invalid="ignore"):  # an infinite logit makes the loss no number, and `fit` says so
+        loss = np.maximum(logit, 0) - logit * mask + np.log1p(np.exp(-np.abs(logit)))
     guess, truth = logit > 0, mask >= 0.5
     both, either = np.count_nonzero(guess & truth), np.count_nonzero(guess | truth)
     # An empty picture found empty is right.

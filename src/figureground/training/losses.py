@@ -14,8 +14,8 @@ def cross_entropy(boundary_weight: float = 0.0) -> Loss:
     """Binary cross-entropy, mean over pixels; pixels near the mask's edge count `1 + boundary_weight` fold."""
 
     def loss(mask: Any, logits: Any) -> Any:
-        # max(x, 0) - x z + log(1 + exp(-|x|)): no overflow for any logit.
-        each = ops.relu(logits) - logits * mask + ops.log1p(ops.exp(-ops.abs(logits)))
+        # Softplus overflows for no logit, and its gradient is right at 0 too, where those of relu and abs are not.
+        each = ops.softplus(logits) - logits * mask
         if boundary_weight == 0.0:
             return ops.mean(each)
         weight = 1.0 + boundary_weight * _edge(mask)

@@ -1,0 +1,47 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from figureground.arrays import Frame
+from figureground.engine import Engine
+from networks import save_network
+from scenes import Scene, make_scene
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"no photographs here: {SHARED} is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    return Engine("small")
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Frame:
+    """A public-domain portrait (NASA, 1999), 256x256; the face lies around row 55, column 110."""
+    portrait = cv2.resize(data.astronaut(), (256, 256), interpolation=cv2.INTER_AREA)
+    return np.asarray(portrait, np.uint8)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return make_scene()
+
+
+@pytest.fixture(scope="session")
+def red_finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that takes the red channel for the alpha: it finds red people and no others."""
+    return save_network(tmp_path_factory.mktemp("models") / "red.onnx")

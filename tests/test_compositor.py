@@ -1,0 +1,262 @@
+"""The person before another background, and nothing of the room with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage  # type: ignore[import-untyped]
+
+from figureground.arrays import Alpha, Frame
+from figureground.compositor import GUIDE_SIDE, GUIDE_SIGMA, Compositor, composite, cutout, to_uint8
+from figureground.errors import ArrayError
+from figureground.smoothing import weighted_blur
+from scenes import BLUE, GREEN, RED, Scene, largest_difference, make_scene, mix, noise, plain
+
+WHITE = (255, 255, 255)
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> tuple[Frame, Alpha, Frame]:
+    """A frame, an alpha with zeros, ones and all between, and a background, of any size."""
+    height, width = draw(st.integers(1, 70)), draw(st.integers(1, 70))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    smooth = ndimage.gaussian_filter(rng.random((height, width)), draw(st.sampled_from([0.0, 2.0, 6.0])))
+    low, high = np.quantile(smooth, [draw(st.sampled_from([0, 0.3, 0.8])), draw(st.sampled_from([0.85, 1.0]))])
+    alpha = np.clip((smooth - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    frame, background = (rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(2))
+    return frame, alpha, background
+
+
+@given(pictures())
+@settings(deadline=None, max_examples=60)
+def test_where_alpha_is_0_stands_the_background_and_where_it_is_1_the_frame(
+    made: tuple[Frame, Alpha, Frame],
+) -> None:
+    frame, alpha, background = made
+    got = composite(frame, alpha, background)
+    np.testing.assert_array_equal(got[alpha == 0], background[alpha == 0])
+    np.testing.assert_array_equal(got[alpha == 1], frame[alpha == 1])
+
+
+@given(pictures(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=60)
+def test_a_pixel_less_than_half_person_changes_nothing(made: tuple[Frame, Alpha, Frame], seed: int) -> None:
+    """Whatever the camera saw there, not one value of the result depends on it: the room cannot leak."""
+    frame, alpha, background = made
+    other = frame.copy()
+    room = alpha <= 0.5
+    other[room] = np.random.default_rng(seed).integers(0, 256, (int(room.sum()), 3))
+    np.testing.assert_array_equal(composite(other, alpha, background), composite(frame, alpha, background))
+    np.testing.assert_array_equal(cutout(other, alpha), cutout(frame, alpha))
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 120), (640, 480), (1280, 720)])
+def test_no_pixel_of_a_marked_room_leaks(width: int, height: int) -> None:
+    """A blue person in a red room: no red reaches a pixel that is half person or less."""
+    scene = make_scene(width, height, figure=BLUE, room=RED)
+    edge = scene.alpha <= 0.5
+    got = composite(scene.frame, scene.alpha, plain(width, height, GREEN))
+    assert np.count_nonzero(got[edge][:, 0]) == 0
+    assert np.count_nonzero(cutout(scene.frame, scene.alpha)[edge][:, 0]) == 0
+    assert np.count_nonzero((scene.alpha > 0) & edge) > 100
+
+
+@pytest.mark.parametrize(("width", "height", "blur"), [(320, 240, 3.0), (1280, 720, 3.0), (1280, 720, 10.0)])
+def test_a_marked_room_hardly_tints_even_the_widest_edge(width: int, height: int, blur: float) -> None:
+    scene = make_scene(width, height, figure=BLUE, room=RED, blur=blur)
+    edge = scene.alpha <= 0.5
+    got = composite(scene.frame, scene.alpha, plain(width, height, GREEN))
+    assert got[edge][:, 0].max() <= 8
+    assert mix(scene.frame, scene.alpha, plain(width, height, GREEN))[edge][:, 0].max() >= 60
+
+
+@given(pictures(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_the_background_counts_by_what_is_not_person(made: tuple[Frame, Alpha, Frame], seed: int) -> None:
+    frame, alpha, background = made
+    black = composite(frame, alpha, np.zeros_like(frame)).astype(float)
+    want = black + (1 - alpha[:, :, None]) * background
+    assert np.abs(composite(frame, alpha, background) - want).max() <= 2
+
+
+def test_a_soft_pixel_lies_between_person_and_background() -> None:
+    scene = make_scene(figure=(180, 160, 140), blur=2)
+    got = composite(scene.frame, scene.alpha, plain(160, 120, (20, 30, 40)))
+    soft = (scene.alpha > 0.05) & (scene.alpha < 0.95)
+    assert (got[soft] >= (20, 30, 40)).all()
+    plain_room = make_scene(figure=(180, 160, 140), room=(180, 160, 140), blur=2)
+    got = composite(plain_room.frame, plain_room.alpha, plain(160, 120, (20, 30, 40)))
+    assert (got <= (181, 161, 141)).all()
+    assert (got >= (20, 30, 40)).all()
+
+
+@pytest.mark.parametrize("blur", [0.0, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("room", [None, RED, WHITE, (0, 0, 0)])
+def test_an_edge_is_freed_of_the_room(blur: float, room: tuple[int, int, int] | None) -> None:
+    """The true figure and alpha are known: the result is nearer the true composite than the plain mixture is."""
+    scene = make_scene(320, 240, room=room, blur=blur)
+    background = noise(320, 240, seed=9)
+    edge = (scene.alpha > 0) & (scene.alpha < 1)
+    true = scene.before(background)[edge].astype(float)
+    ours = np.abs(composite(scene.frame, scene.alpha, background)[edge] - true).mean()
+    naive = np.abs(mix(scene.frame, scene.alpha, background)[edge] - true).mean()
+    assert ours < 0.6 * naive
+
+
+def reference_nearby(frame: Frame, matte: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The weighted mean of the sure pixels around each, in float64 and by another library; small pictures only."""
+    voice = np.where(matte > 128, np.maximum(np.clip((matte - 128.0) / 127, 0, 1) ** 16, 1e-6), 0)
+    smooth = [ndimage.gaussian_filter(voice * frame[:, :, i], GUIDE_SIGMA, mode="nearest", radius=10) for i in range(3)]
+    share = ndimage.gaussian_filter(voice, GUIDE_SIGMA, mode="nearest", radius=10)
+    if voice.sum() == 0:
+        return np.full(frame.shape, 128.0)
+    mean = (voice[:, :, None] * frame).sum((0, 1)) / voice.sum()
+    near: NDArray[np.float64] = (np.dstack(smooth) + 1e-4 * mean) / (share + 1e-4)[:, :, None]
+    return near
+
+
+@given(pictures())
+@settings(deadline=None, max_examples=40)
+def test_the_composite_is_its_formula(made: tuple[Frame, Alpha, Frame]) -> None:
+    frame, alpha, background = made
+    matte = np.rint(alpha.astype(np.float64) * 255)
+    share = (matte / 255)[:, :, None]
+    sure = np.clip((matte - 128) / 127, 0, 1)[:, :, None]
+    person = sure * frame + (1 - sure) * reference_nearby(frame, matte.astype(np.uint8))
+    want = share * person + (1 - share) * background
+    assert np.abs(composite(frame, alpha, background) - want).max() <= 2.5
+
+
+def test_large_pictures_have_the_colours_of_small_ones() -> None:
+    """Above GUIDE_SIDE the nearby colours are found on a small copy: enlarged four times, much the same comes out."""
+    scene = make_scene(GUIDE_SIDE, 240, blur=2)
+    large = [np.asarray(np.repeat(np.repeat(a, 4, axis=0), 4, axis=1)) for a in (scene.frame, scene.alpha)]
+    background = plain(GUIDE_SIDE * 4, 960, GREEN)
+    small = composite(scene.frame, scene.alpha, plain(GUIDE_SIDE, 240, GREEN))
+    assert largest_difference(composite(large[0], large[1], background)[2::4, 2::4], small) <= 6
+
+
+@given(st.lists(pictures(), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=20)
+def test_a_compositor_in_its_kept_memory_gives_the_same(stream: list[tuple[Frame, Alpha, Frame]]) -> None:
+    compositor = Compositor()
+    for frame, alpha, background in [*stream, *stream]:
+        np.testing.assert_array_equal(compositor(frame, alpha, background), composite(frame, alpha, background))
+
+
+def test_a_compositor_writes_into_the_same_memory_again(scene: Scene) -> None:
+    compositor, background = Compositor(), plain(160, 120, GREEN)
+    first = compositor(scene.frame, scene.alpha, background)
+    assert compositor(scene.frame, scene.alpha, background) is first
+
+
+def test_composite_gives_new_memory_and_changes_none(scene: Scene) -> None:
+    background = plain(160, 120, GREEN)
+    for array in (scene.frame, scene.alpha, background):
+        array.flags.writeable = False
+    first, second = (composite(scene.frame, scene.alpha, background) for _ in range(2))
+    assert not np.shares_memory(first, second)
+
+
+def with_nan(alpha: Alpha) -> Alpha:
+    alpha = alpha.copy()
+    alpha[0, 0] = np.nan
+    return alpha
+
+
+@pytest.mark.parametrize("compose", [composite, lambda frame, alpha, _: cutout(frame, alpha)])
+def test_a_wrong_alpha_is_refused(scene: Scene, compose: object) -> None:
+    assert callable(compose)
+    background = plain(160, 120, GREEN)
+    wrong: list[tuple[object, str]] = [
+        (with_nan(scene.alpha), "must lie in"),
+        (scene.alpha.astype(np.float64), "must be float32"),
+        (to_uint8(scene.alpha), "must be float32"),
+        (scene.alpha > 0.5, "must be float32"),
+        (scene.alpha * 2, "must lie in"),
+        (scene.alpha[1:], "must have the frame's size"),
+        (scene.alpha.T, "must have the frame's size"),
+        (scene.alpha[:, :, None], "must have shape"),
+    ]
+    for alpha, message in wrong:
+        with pytest.raises(ArrayError, match=message):
+            compose(scene.frame, alpha, background)
+
+
+def test_a_wrong_frame_or_background_is_refused(scene: Scene) -> None:
+    background = plain(160, 120, GREEN)
+    with pytest.raises(ArrayError, match="frame must be uint8"):
+        composite(scene.frame.astype(np.float32), scene.alpha, background)  # type: ignore[arg-type]
+    with pytest.raises(ArrayError, match="background must have shape"):
+        composite(scene.frame, scene.alpha, background[:, :, 0])
+    with pytest.raises(
+        ArrayError, match=r"background must have the frame's shape \(120, 160, 3\), got \(119, 160, 3\)"
+    ):
+        composite(scene.frame, scene.alpha, background[1:])
+
+
+def test_a_cutout_holds_the_alpha_straight(scene: Scene) -> None:
+    got = cutout(scene.frame, scene.alpha)
+    assert got.shape == (120, 160, 4)
+    np.testing.assert_array_equal(got[:, :, 3], np.rint(scene.alpha.astype(np.float64) * 255))
+    np.testing.assert_array_equal(got[scene.person][:, :3], scene.frame[scene.person])
+
+
+@given(pictures())
+@settings(deadline=None, max_examples=40)
+def test_a_cutout_is_black_where_nobody_is(made: tuple[Frame, Alpha, Frame]) -> None:
+    frame, alpha, _ = made
+    assert not cutout(frame, alpha)[alpha == 0].any()
+
+
+def test_a_cutout_laid_on_a_background_is_the_composite() -> None:
+    scene = make_scene(blur=2)
+    background = noise(160, 120, seed=5)
+    rgba = cutout(scene.frame, scene.alpha)
+    laid = mix(rgba[:, :, :3], (rgba[:, :, 3] / 255).astype(np.float32), background)
+    assert largest_difference(laid, composite(scene.frame, scene.alpha, background)) <= 3
+
+
+def test_a_cutout_of_a_soft_edge_has_the_figures_own_colour() -> None:
+    scene = make_scene(figure=(200, 150, 120), room=BLUE, blur=1)
+    rgba = cutout(scene.frame, scene.alpha)
+    edge = (scene.alpha > 0.02) & (scene.alpha < 0.98)
+    assert np.abs(rgba[edge][:, :3].astype(int) - (200, 150, 120)).mean() < 10
+    assert np.abs(scene.frame[edge].astype(int) - (200, 150, 120)).mean() > 40
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.5])
+def test_where_nobody_is_sure_the_room_still_does_not_show(share: float) -> None:
+    alpha = np.full((40, 60), share, np.float32)
+    frames = [plain(60, 40, colour) for colour in (RED, BLUE)]
+    red, blue = (composite(frame, alpha, plain(60, 40, GREEN)) for frame in frames)
+    np.testing.assert_array_equal(red, blue)
+
+
+@given(st.floats(0, 1, width=32))
+@example(0.5)
+def test_an_alpha_in_eight_bits_is_rounded(share: float) -> None:
+    assert abs(int(to_uint8(np.full((2, 2), share, np.float32))[0, 0]) - share * 255) <= 0.5 + 1e-4
+
+
+@given(pictures(), st.floats(0.6, 12))
+@settings(deadline=None, max_examples=40)
+def test_a_weighted_blur_is_a_normalised_convolution(made: tuple[Frame, Alpha, Frame], sigma: float) -> None:
+    frame, weight, _ = made
+    radius = (round(sigma * 8 + 1) | 1) // 2  # of OpenCV's kernel for floats
+    options = {"sigma": sigma, "mode": "nearest", "radius": radius}
+    weight64 = weight.astype(np.float64)
+    if not weight64.any():
+        return
+    share = ndimage.gaussian_filter(weight64, **options) + 1e-4
+    mean = (weight64[:, :, None] * frame).sum((0, 1)) / weight64.sum()
+    planes = [ndimage.gaussian_filter(weight64 * frame[:, :, i], **options) + 1e-4 * mean[i] for i in range(3)]
+    want = np.dstack(planes) / share[:, :, None]
+    assert np.abs(weighted_blur(frame, weight, sigma) - want).max() <= 1
+
+
+def test_a_weighted_blur_without_any_weight_is_grey() -> None:
+    assert (weighted_blur(noise(9, 7), np.zeros((7, 9), np.float32), 2.0) == 128).all()

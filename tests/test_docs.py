@@ -1,0 +1,81 @@
+"""What the pages say about the program is what the program says, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "cli.md"
+NAMED = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")]
+PAGES = sorted(path for path in [*NAMED, *ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*.md")] if path.exists())
+
+
+def cli_reference(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    script = [sys.executable, str(ROOT / "scripts" / "cli_reference.py"), *arguments]
+    return subprocess.run(script, capture_output=True, text=True, env=environment or None)
+
+
+def test_cli_reference_is_up_to_date() -> None:
+    done = cli_reference(str(REFERENCE), "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_cli_reference_is_the_same_everywhere(tmp_path: Path) -> None:
+    done = cli_reference(str(tmp_path / "new" / "cli.md"), COLUMNS="40", FORCE_COLOR="1", SHELL="/bin/zsh")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new" / "cli.md").read_bytes() == REFERENCE.read_bytes()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["cli.md"]
+    assert max(len(line) for line in REFERENCE.read_text(encoding="utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("content", [None, "", "# Command line\n"])
+def test_cli_reference_notices_a_stale_page(tmp_path: Path, content: str | None) -> None:
+    page = tmp_path / "cli.md"
+    if content is not None:
+        page.write_text(content, encoding="utf-8")
+    done = cli_reference(str(page), "--check")
+    assert done.returncode == 1
+    assert "make docs" in done.stderr
+    assert (page.read_text(encoding="utf-8") if page.exists() else None) == content
+
+
+@pytest.mark.parametrize("command", ["replace", "train"])
+def test_cli_reference_is_what_help_prints(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "figureground", command, "--help"], capture_output=True, text=True, check=True
+    )
+    said = done.stdout.replace("python -m figureground", "figureground")
+    assert " ".join(said.split()) in " ".join(REFERENCE.read_text(encoding="utf-8").split())
+
+
+def broken_links(page: Path) -> list[str]:
+    """The page's relative links (and pictures) that lead to no file; code is no link."""
+    text = re.sub(r"^(```|~~~).*?^\1|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s*<?(\S+?)>?\s*$", text, re.MULTILINE)
+    targets += [(source, "") for source in re.findall(r"""(?:src|href)=["']([^"']+)""", text)]
+    links = [inline or reference for inline, reference in targets]
+    paths = [link.partition("#")[0] for link in links if not re.match(r"[a-z][a-z+.-]*:", link)]
+    return [path for path in paths if path and not (page.parent / unquote(path)).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    (tmp_path / "with space.md").touch()
+    page.write_text(
+        "[a](page.md#top) [b](https://example.org/x) [c](#here) ![d](gone.png) [e](with%20space.md)\n"
+        "`[f](code.md)`\n\n```sh\n[g](fenced.md)\n```\n\n"
+        '[h][ref] <img src="lost.svg"> <a href="mailto:x@example.org">i</a>\n\n[ref]: nowhere/h.md\n',
+        encoding="utf-8",
+    )
+    assert broken_links(page) == ["gone.png", "nowhere/h.md", "lost.svg"]

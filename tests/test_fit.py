@@ -1,0 +1,335 @@
+"""Training runs: they learn, they stop when they should, and a killed one goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training_data import write_dataset
+
+keras = pytest.importorskip("keras", reason="training needs pip install 'figureground[train]'")
+pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflow backend")
+
+from figureground.data.manifest import read_manifest  # noqa: E402
+from figureground.errors import DatasetError, TrainingError  # noqa: E402
+from figureground.images import read_matte, write_image  # noqa: E402
+from figureground.training import fit as fit_module  # noqa: E402
+from figureground.training.config import Recipe  # noqa: E402
+from figureground.training.fit import build_network, fit, learning_rate, load_model  # noqa: E402
+
+TINY = Recipe("tiny", size=64, batch=4, epochs=7, learning_rate=3e-3)
+# The classic network at a 64th of its width: its graph is made in a third of the time. It has dropout, whose
+# random state must survive a resume too.
+CLASSIC = Recipe(
+    "classic", network="classic", width=1 / 64, dropout=0.2, size=32, batch=4, epochs=3, learning_rate=3e-3, average=0.9
+)
+Row = dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    """A whole run of the light network: its folder, and what it reported."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    rows: list[Row] = []
+    assert fit(TINY, dataset, run, report=rows.append) == run / "best.keras"
+    return run, rows
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    """Everything of the last checkpoint that decides how training goes on."""
+    with np.load(run / "last.npz") as file:
+        return {name: file[name].tobytes() for name in file.files if name != "progress"}
+
+
+def progress(run: Path) -> dict[str, Any]:
+    with np.load(run / "last.npz") as file:
+        state: dict[str, Any] = json.loads(bytes(file["progress"]))
+    return state
+
+
+def test_it_learns(trained: tuple[Path, list[Row]]) -> None:
+    rows = trained[1]
+    assert [row["epoch"] for row in rows] == list(range(1, 8))
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert min(row["val_loss"] for row in rows[2:]) < 0.7 * rows[0]["val_loss"]
+
+
+def test_it_beats_guessing(trained: tuple[Path, list[Row]], dataset: Path) -> None:
+    mattes = [read_matte(item.mask) for item in read_manifest(dataset, "val")]
+    background_only = np.mean([(matte < 128).mean() for matte in mattes])
+    person_only = np.mean([(matte >= 128).mean() for matte in mattes])
+    best = max(trained[1], key=lambda row: row["val_iou"])
+    assert best["val_iou"] > person_only + 0.2  # the guess "all background" has an IoU of 0
+    assert best["val_accuracy"] > background_only + 0.1
+    assert best["val_dice"] == pytest.approx(2 * best["val_iou"] / (1 + best["val_iou"]), abs=0.02)
+
+
+def test_run_folder(trained: tuple[Path, list[Row]], dataset: Path) -> None:
+    run, rows = trained
+    names = {"best.keras", "config.json", "curves.png", "environment.json", "last.npz", "metrics.csv"}
+    assert {path.name for path in run.iterdir()} == names, "and no temporary file is left"
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert config.pop("dataset") == str(dataset)
+    assert config == json.loads(json.dumps(asdict(TINY)))
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    assert {"python", "figureground", "keras", "numpy", "backend"} <= environment.keys()
+    assert environment["backend"] == "tensorflow"
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert list(table[0]) == ["epoch", "seconds", "loss", "val_loss", "val_accuracy", "val_iou", "val_dice"]
+    assert len(table) == len(rows)
+    for row, reported in zip(table, rows, strict=True):
+        assert {name: float(value) for name, value in row.items()} == pytest.approx(reported, rel=1e-5)
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_best_is_the_lowest_validation_loss(trained: tuple[Path, list[Row]], dataset: Path) -> None:
+    run, rows = trained
+    lowest = min(rows, key=lambda row: row["val_loss"])
+    state = progress(run)
+    assert (state["best"], state["best_epoch"]) == (lowest["val_loss"], lowest["epoch"])
+    samples = fit_module.Samples.load(read_manifest(dataset, "val"), TINY.cache_side)
+    again = fit_module.validate(fit_module.logits_model(load_model(run / "best.keras")), samples, TINY)
+    assert again == pytest.approx({name: lowest[name] for name in again}, rel=1e-4)
+
+
+def test_a_run_is_not_overwritten(trained: tuple[Path, list[Row]], dataset: Path) -> None:
+    run = trained[0]
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    with pytest.raises(TrainingError, match="holds a run already; add --resume .* or choose another --output"):
+        fit(TINY, dataset, run)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_resuming_a_finished_run_trains_no_more(trained: tuple[Path, list[Row]], dataset: Path) -> None:
+    run = trained[0]
+    before, rows = weights(run), list[Row]()
+    assert fit(TINY, dataset, run, resume=True, report=rows.append) == run / "best.keras"
+    assert rows == []
+    assert weights(run) == before
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    fit(CLASSIC, dataset, run)
+    return run
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_fit import CLASSIC
+from figureground.training import fit
+
+real = fit.training_batches
+
+def killed(samples, backgrounds, recipe, epoch):
+    for step, batch in enumerate(real(samples, backgrounds, recipe, epoch)):
+        if (epoch, step) == (1, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield batch
+
+fit.training_batches = killed
+fit.fit(CLASSIC, Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_killed_and_resumed_is_bit_for_bit_the_same(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    """Another process, killed for good in the middle of the second epoch; resumed here.
+
+    TensorFlow's CPU kernels gave the same bits with one thread and with two wherever this was run.
+    """
+    run = tmp_path / "run"
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", KILLED, str(dataset), str(run)], env=environment, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert progress(run)["epoch"] == 1
+    assert weights(run) != weights(uninterrupted)
+    rows: list[Row] = []
+    fit(CLASSIC, dataset, run, resume=True, report=rows.append)
+    assert [row["epoch"] for row in rows] == [2, 3]
+    assert weights(run) == weights(uninterrupted)
+    for name in ("best", "best_epoch", "epoch", "waited"):
+        assert progress(run)[name] == progress(uninterrupted)[name]
+    with (run / "metrics.csv").open(encoding="utf-8") as one, (uninterrupted / "metrics.csv").open() as other:
+        for row, wanted in zip(csv.DictReader(one), csv.DictReader(other), strict=True):
+            assert {**row, "seconds": ""} == {**wanted, "seconds": ""}
+
+
+def test_another_seed_gives_other_weights(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    fit(replace(CLASSIC, seed=1), dataset, tmp_path)
+    changed = [name for name, value in weights(uninterrupted).items() if weights(tmp_path)[name] != value]
+    assert sum(name.startswith("model/") for name in changed) > 40, "of 48, two of which are dropout's"
+
+
+def copy_of(run: Path, folder: Path) -> Path:
+    shutil.copytree(run, folder)
+    return folder
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def without_progress(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, other=np.zeros(3))
+
+
+def with_foreign_progress(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, progress=np.frombuffer(b'{"epochs": 3}', np.uint8))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        cut,
+        flip,
+        without_progress,
+        with_foreign_progress,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"hello"),
+    ],
+)
+def test_broken_checkpoint(spoil: Callable[[Path], object], dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    run = copy_of(uninterrupted, tmp_path / "run")
+    spoil(run / "last.npz")
+    with pytest.raises(TrainingError, match=r"last\.npz: a broken checkpoint .*; delete it") as error:
+        fit(CLASSIC, dataset, run, resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_to_resume(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint to resume; start again without --resume"):
+        fit(CLASSIC, dataset, tmp_path / "run", resume=True)
+
+
+def test_resuming_with_another_network(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    run = copy_of(uninterrupted, tmp_path / "run")
+    with pytest.raises(TrainingError, match="use the recipe it was made with"):
+        fit(replace(CLASSIC, width=1 / 32), dataset, run, resume=True)
+
+
+def test_a_loss_that_is_no_number(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch 1, step [2-4] of 4; lower learning_rate"):
+        fit(replace(CLASSIC, learning_rate=1e30, warmup_epochs=0), dataset, tmp_path)
+
+
+def test_a_loss_that_is_no_number_after_the_last_step(dataset: Path, tmp_path: Path) -> None:
+    one_step = replace(CLASSIC, learning_rate=1e30, warmup_epochs=0, batch=16, epochs=1, average=0.0)
+    with pytest.raises(TrainingError, match=r"the validation loss is (nan|inf) after epoch 1; lower learning_rate"):
+        fit(one_step, dataset, tmp_path)
+    assert not (tmp_path / "best.keras").exists()
+
+
+def test_early_stopping(dataset: Path, tmp_path: Path) -> None:
+    """At a rate of 0 no validation is better than the first."""
+    rows: list[Row] = []
+    still = replace(CLASSIC, learning_rate=0.0, average=0.0, epochs=20, patience=2)
+    fit(still, dataset, tmp_path, report=rows.append)
+    assert len(rows) == 3
+    assert progress(tmp_path)["best_epoch"] == 1
+    fit(still, dataset, tmp_path, resume=True, report=rows.append)
+    assert len(rows) == 3, "a run that has stopped does not go on by itself"
+
+
+def test_validation_now_and_then_and_at_the_end(dataset: Path, tmp_path: Path) -> None:
+    rows: list[Row] = []
+    fit(replace(CLASSIC, epochs=5, validate_every=2), dataset, tmp_path, report=rows.append)
+    assert [row["epoch"] for row in rows] == [2, 4, 5]
+
+
+def test_average_is_what_is_validated_and_kept(uninterrupted: Path) -> None:
+    """12 steps, of which the tenth updates it: an epoch has fewer steps than lie between two updates."""
+    with np.load(uninterrupted / "last.npz") as file:
+        names = sorted(name for name in file.files if name.startswith("average/"))
+        average = [file[name] for name in names]
+        last = [file[name.replace("average", "model")] for name in names]
+    best = progress(uninterrupted)["best_epoch"]
+    kept = load_model(uninterrupted / "best.keras").get_weights()
+    assert any(not np.array_equal(a, b) for a, b in zip(average, last, strict=True))
+    keras.utils.set_random_seed(CLASSIC.seed)
+    build_network(CLASSIC)
+    start = build_network(CLASSIC).get_weights()  # the second one built is trained
+    assert any(not np.array_equal(a, b) for a, b in zip(average, start, strict=True)), "it moves at all"
+    assert all(np.array_equal(a, b) for a, b in zip(average, kept, strict=True)) == (best == 3)
+
+
+def test_start_from_weights(uninterrupted: Path, dataset: Path, tmp_path: Path) -> None:
+    start = replace(CLASSIC, start=str(uninterrupted / "best.keras"), learning_rate=0.0, epochs=1, average=0.0)
+    best = fit(start, dataset, tmp_path / "run")
+    wanted = load_model(uninterrupted / "best.keras").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(load_model(best).get_weights(), wanted, strict=True))
+
+
+def test_start_from_another_network(uninterrupted: Path, dataset: Path, tmp_path: Path) -> None:
+    wide = replace(CLASSIC, width=1 / 32, start=str(uninterrupted / "best.keras"))
+    with pytest.raises(TrainingError, match=r"best\.keras: holds another network"):
+        fit(wide, dataset, tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"gone\.keras: not a Keras model"):
+        fit(replace(CLASSIC, start="gone.keras"), dataset, tmp_path / "run")
+
+
+def test_no_validation_pictures(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", train=4, val=0)
+    with pytest.raises(DatasetError, match="no picture in split 'val'"):
+        fit(CLASSIC, tmp_path / "data", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_backgrounds_reach_training(dataset: Path, tmp_path: Path) -> None:
+    """With nothing but rooms without anybody to see, the network says that there is never anybody."""
+    write_image(tmp_path / "rooms" / "room.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    rows: list[Row] = []
+    empty = replace(CLASSIC, backgrounds=str(tmp_path / "rooms"), epochs=6, learning_rate=3e-2, average=0.0)
+    empty = replace(empty, augment=replace(empty.augment, negative=1.0))
+    fit(empty, dataset, tmp_path / "run", report=rows.append)
+    assert rows[-1]["loss"] < 0.2
+    assert rows[-1]["val_iou"] < 0.05
+
+
+def test_mixed_precision_keeps_float32_weights(dataset: Path, tmp_path: Path) -> None:
+    policy = keras.mixed_precision.dtype_policy()
+    best = fit(replace(CLASSIC, mixed_precision=True, epochs=1), dataset, tmp_path / "run")
+    assert keras.mixed_precision.dtype_policy() == policy
+    model = load_model(best)
+    assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers} <= {"float32", "uint8"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "wanted"),
+    [
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("halve", [0.5, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5]),
+        ("cosine", [0.5, 1.0, *(max(0.01, 0.5 * (1 + math.cos(math.pi * n / 6))) for n in range(6))]),
+    ],
+)
+def test_learning_rate(schedule: str, wanted: list[float]) -> None:
+    recipe = Recipe("x", epochs=4, warmup_epochs=1.0, halve_every=2, learning_rate=0.1, schedule=schedule)
+    assert [learning_rate(recipe, 2, step) for step in range(8)] == pytest.approx([0.1 * each for each in wanted])

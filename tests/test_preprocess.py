@@ -1,0 +1,130 @@
+"""From a frame to the network's input and back: nothing squashed, nothing moved."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from skimage.transform import resize
+
+from figureground.arrays import Alpha, Frame
+from figureground.preprocess import HIGH, LOW, STRIDE, Fit, to_alpha, to_input
+from scenes import RED, noise, plain
+
+SIDES = st.integers(1, 8000)
+SIZES = st.integers(1, 16).map(lambda n: n * STRIDE)
+
+
+def picture_for(fit: Fit) -> Frame:
+    return np.zeros((fit.input_height, fit.input_width, 3), np.uint8)
+
+
+@given(SIDES, SIDES, SIZES)
+def test_a_picture_keeps_its_shape(width: int, height: int, size: int) -> None:
+    fit = Fit.of(width, height, size)
+    scale = Fraction(size, max(width, height))
+    assert max(fit.width, fit.height) == size
+    assert abs(fit.width - width * scale) <= max(Fraction(1, 2), 1 - width * scale)
+    assert abs(fit.height - height * scale) <= max(Fraction(1, 2), 1 - height * scale)
+
+
+@given(SIDES, SIDES, SIZES)
+def test_the_input_is_the_smallest_multiple_of_the_stride_that_holds_the_picture(
+    width: int, height: int, size: int
+) -> None:
+    fit = Fit.of(width, height, size)
+    for inside, whole in ((fit.width, fit.input_width), (fit.height, fit.input_height)):
+        assert whole % STRIDE == 0
+        assert inside <= whole < inside + STRIDE
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([64, 96, 256]), st.integers(0, 9))
+@settings(deadline=None, max_examples=60)
+def test_the_border_repeats_the_last_row_and_column(width: int, height: int, size: int, seed: int) -> None:
+    fit = Fit.of(width, height, size)
+    got = to_input(noise(width, height, seed), fit, picture_for(fit))
+    inside = got[: fit.height, : fit.width]
+    border = ((0, fit.input_height - fit.height), (0, fit.input_width - fit.width), (0, 0))
+    np.testing.assert_array_equal(got, np.pad(inside, border, mode="edge"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(100, 70), (64, 64), (200, 333), (31, 17), (700, 300)])
+def test_the_picture_inside_is_a_bilinear_resize(width: int, height: int) -> None:
+    frame, fit = noise(width, height), Fit.of(width, height, 128)
+    got = to_input(frame, fit, picture_for(fit))[: fit.height, : fit.width]
+    want = resize(
+        frame.astype(np.float64), (fit.height, fit.width), order=1, mode="edge", anti_aliasing=False, clip=False
+    )
+    assert np.abs(got - want).max() <= 1.0
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (512, 1024)])
+def test_a_picture_shrunk_much_is_the_mean_of_all_its_pixels(width: int, height: int) -> None:
+    frame, fit = noise(width, height), Fit.of(width, height, 128)
+    got = to_input(frame, fit, picture_for(fit))[: fit.height, : fit.width]
+    blocks = frame.reshape(height // 8, 8, width // 8, 8, 3)
+    assert np.abs(got - blocks.mean((1, 3))).max() <= 0.51
+
+
+def identity_network(frame: Frame, size: int) -> Alpha:
+    """Through a network that says the red channel."""
+    fit = Fit.of(frame.shape[1], frame.shape[0], size)
+    picture = to_input(frame, fit, picture_for(fit))
+    return to_alpha(picture[:, :, 0].astype(np.float32) / 255, fit)
+
+
+def span(mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], axis: int) -> tuple[int, int]:
+    """The first index and the one after the last where a mask is true, along the other axis."""
+    (where,) = np.nonzero(mask.any(axis))
+    return int(where[0]), int(where[-1]) + 1
+
+
+@given(st.integers(20, 400), st.integers(20, 400), st.data())
+@settings(deadline=None, max_examples=80)
+def test_a_rectangle_comes_back_to_its_place(width: int, height: int, data: st.DataObject) -> None:
+    size, shrink = 256, max(width, height) / 256
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right, bottom = data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height))
+    assume(min(right - left, bottom - top) > 3 * max(1, shrink))
+    frame = plain(width, height, (0, 0, 0))
+    frame[top:bottom, left:right] = RED
+    person = identity_network(frame, size) > 0.5
+    assert person.shape == (height, width)
+    assert np.abs(np.subtract(span(person, 0), (left, right))).max() <= max(1, shrink)
+    assert np.abs(np.subtract(span(person, 1), (top, bottom))).max() <= max(1, shrink)
+
+
+@given(st.floats(0, 1, width=32))
+def test_levels_are_stretched_about_the_half(value: float) -> None:
+    fit = Fit.of(64, 64, 64)
+    got = to_alpha(np.full((64, 64), value, np.float32), fit)
+    want = min(max((value - LOW) / (HIGH - LOW), 0.0), 1.0)
+    assert np.ptp(got) == 0
+    assert got[0, 0] == pytest.approx(want, abs=1e-6)
+    assert got.dtype == np.float32
+
+
+def test_a_half_stays_a_half_and_what_is_nearly_sure_becomes_sure() -> None:
+    fit = Fit.of(64, 64, 64)
+    levels = np.array([0.0, 0.05, 0.08, 0.5, 0.92, 0.95, 1.0], np.float32)
+    got = [float(to_alpha(np.full((64, 64), level, np.float32), fit)[0, 0]) for level in levels]
+    assert got == pytest.approx([0, 0, 0, 0.5, 1, 1, 1], abs=1e-6)
+    assert got[0] == got[1] == 0.0
+    assert got[5] == got[6] == 1.0
+
+
+def test_the_border_is_cut_off_before_the_alpha_is_scaled() -> None:
+    fit = Fit.of(640, 360, 256)
+    assert (fit.height, fit.input_height) == (144, 160)
+    output = np.zeros((fit.input_height, fit.input_width), np.float32)
+    output[fit.height :] = 1
+    assert to_alpha(output, fit).max() == 0
+
+
+def test_an_alpha_is_written_into_the_memory_given() -> None:
+    fit, out = Fit.of(50, 40, 64), np.full((40, 50), 7, np.float32)
+    assert to_alpha(np.ones((64, 64), np.float32), fit, out) is out
+    assert (out == 1).all()

@@ -1,0 +1,170 @@
+"""Recipes: those that ship can be read, and a wrong setting is refused before an hour of training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from figureground.errors import RecipeError
+from figureground.training.config import CHOICES, Augment, Recipe, find_recipe, read_recipe
+
+FOLDER = Path(__file__).parents[1] / "recipes"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def one_line(error: pytest.ExceptionInfo[RecipeError]) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_three_recipes_are_there() -> None:
+    assert {"classic", "small", "small_finish"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_recipe(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert find_recipe(name) == FOLDER / f"{name}.py"
+    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    assert f"figureground train DATASET --recipe {name} " in text, "its docstring says how to run it"
+
+
+def test_classic_is_the_starting_point() -> None:
+    recipe = read_recipe("classic")
+    wanted = {"network": "classic", "size": 256, "batch": 32, "learning_rate": 6e-4, "optimizer": "adam", "loss": "bce"}
+    wanted |= {"schedule": "halve", "halve_every": 10, "patience": 5, "epochs": 30, "warmup_epochs": 0.0, "width": 1.0}
+    assert {name: value for name, value in asdict(recipe).items() if name in wanted} == wanted
+    drawn = {name: value for name, value in asdict(recipe.augment).items() if value}
+    assert drawn == {"flip": 0.5, "rotate": 20.0, "zoom": (0.9, 1.1), "shift": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("epochs=3", "epochs", 3),
+        ("learning_rate=0.01", "learning_rate", 0.01),
+        ("learning_rate=1e-4", "learning_rate", 1e-4),
+        ("width=2", "width", 2.0),
+        ("network=classic", "network", "classic"),
+        ("backgrounds=../a=b/c", "backgrounds", "../a=b/c"),
+        ("start=", "start", ""),
+        ("mixed_precision=true", "mixed_precision", True),
+        ("mixed_precision=False", "mixed_precision", False),
+    ],
+)
+def test_set(setting: str, name: str, value: object) -> None:
+    base = read_recipe("small")
+    got = read_recipe("small", [setting])
+    assert got == replace(base, **{name: value})
+    assert type(getattr(got, name)) is type(value)
+
+
+def test_set_augmentation() -> None:
+    got = read_recipe("small", ["augment.flip=0.25", "augment.zoom=0.5, 1.5", "batch=8"])
+    assert got == replace(read_recipe("small"), augment=Augment(flip=0.25, zoom=(0.5, 1.5)), batch=8)
+
+
+def test_the_last_of_two_counts() -> None:
+    assert read_recipe("small", ["epochs=3", "epochs=4"]).epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("learning_rat=1", "did you mean learning_rate?"),
+        ("epoch=1", "did you mean epochs?"),
+        ("augment.flipp=1", "--set augment.flipp=1: no such setting; did you mean augment.flip?"),
+        ("augment.zzzzzz=1", "no such setting"),
+        ("qqqq=1", "there are .*learning_rate"),
+        ("augment=0", "did you mean augment"),
+        ("epochs", "want name=value"),
+        ("epochs=", "want a value like 200"),
+        ("epochs=2.5", "want a value like 200"),
+        ("epochs=many", "--set epochs=many"),
+        ("learning_rate=fast", "want a value like"),
+        ("mixed_precision=1", "want a value like True"),
+        ("augment.zoom=1", r"--set augment\.zoom=1: want a value like \(0\.55, 1\.25\)"),
+        ("augment.zoom=1,2,3", "want a value like"),
+        ("augment.flip=often", "want a value like 0.5"),
+        ("augment.zoom=0,1", "above 0"),
+        ("augment.zoom=1.5,0.5", "smaller first"),
+        ("network=clasic", "network=clasic: want one of light, classic"),
+        ("schedule=linear", "cosine, halve, constant"),
+        ("optimizer=sgd", "adamw, adam"),
+        ("loss=dice", "bce, bce_dice"),
+        ("size=100", "size=100: want a multiple of 32"),
+        ("size=0", "multiple of 32"),
+        ("input_size=250", "multiple of 32"),
+        ("batch=0", "batch=0: want 1 or more"),
+        ("epochs=0", "1 or more"),
+        ("cache_side=0", "1 or more"),
+        ("validate_every=0", "1 or more"),
+        ("halve_every=0", "1 or more"),
+        ("dropout=1", "below 1"),
+        ("average=-0.5", "0 or more and below 1"),
+        ("seed=-1", "0 or more"),
+        ("patience=-1", "0 or more"),
+    ],
+)
+def test_wrong_setting(setting: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said) as error:
+        read_recipe("small", [setting])
+    assert setting.partition("=")[0].removeprefix("augment.") in one_line(error)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choices_are_complete(name: str) -> None:
+    for choice in CHOICES[name]:
+        Recipe("x", **{name: choice})
+    assert getattr(Recipe("x"), name) in CHOICES[name]
+
+
+def test_unknown_recipe_names_those_there_are() -> None:
+    with pytest.raises(
+        RecipeError, match=r"recipe 'smal': no such recipe or file; there are .*classic.*small"
+    ) as error:
+        read_recipe("smal")
+    one_line(error)
+    with pytest.raises(RecipeError, match="no such recipe"):
+        read_recipe("gone/mine.py")
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_recipe_of_ones_own(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "from figureground.training.config import Recipe\nRECIPE = Recipe(name='mine', epochs=2 + 1)\n"
+    )
+    assert read_recipe(path, ["seed=5"]) == Recipe("mine", epochs=3, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "defines no RECIPE"),
+        ("RECIPE = {'name': 'mine'}", "defines no RECIPE"),
+        ("RECIPE = ", "SyntaxError"),
+        ("import gone_library", "ModuleNotFoundError"),
+        ("from figureground.training.config import Recipe\nRECIPE = Recipe('x', epoch=2)", "TypeError.*'epoch'"),
+        ("from figureground.training.config import Recipe\nRECIPE = Recipe('x', batch=0)", "batch=0: want 1 or more"),
+    ],
+)
+def test_broken_recipe_of_ones_own(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said) as error:
+        read_recipe(write(tmp_path, text))
+    assert "mine.py" in one_line(error)
+
+
+def test_recipe_is_frozen() -> None:
+    recipe: Any = Recipe("x")
+    with pytest.raises(AttributeError):
+        recipe.epochs = 2

@@ -1,0 +1,101 @@
+"""The whole way through the real command line: train, export, run, evaluate; each in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_data import write_dataset
+
+from figureground.data.manifest import read_manifest
+from figureground.engine import Engine
+from figureground.evaluation.evaluate import evaluate
+from figureground.images import read_image
+
+pytest.importorskip("tensorflow", reason="training needs pip install 'figureground[train]'")
+pytest.importorskip("onnx", reason="export needs pip install 'figureground[train]'")
+
+TINY = ("--set", "size=64", "--set", "input_size=64", "--set", "batch=4", "--set", "warmup_epochs=0.5")
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "figureground", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), sizes=((64, 64), (72, 48)))
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two epochs of the shipped recipe, on tiny pictures."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    done = command("train", dataset, "--output", folder, "--epochs", 2, "--set", "validate_every=1", *TINY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{folder / 'best.keras'}\nNext:  figureground export {folder}\n"
+    rows = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert [row.split()[1] for row in rows] == ["1", "2"]
+    assert "Traceback" not in done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> Path:
+    done = command("export", run)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{run / 'model.onnx'}  (differs by at most ")
+    assert done.stdout.rstrip().endswith("from Keras on 8 pictures)")
+    return run / "model.onnx"
+
+
+def test_engine_runs_the_export(model: Path, run: Path, dataset: Path) -> None:
+    engine = Engine(model)
+    assert engine.size == 64
+    assert engine.metadata["name"] == "small"
+    assert engine.metadata["channels"] == "RGB"
+    assert engine.metadata["licence"] == "CC0-1.0"
+    recipe = json.loads(engine.metadata["recipe"])
+    assert (recipe["epochs"], recipe["size"]) == (2, 64)
+    for item in read_manifest(dataset, "val")[:2]:
+        frame = read_image(item.image)
+        alpha = engine(frame)
+        assert alpha.shape == frame.shape[:2]
+        assert alpha.dtype == np.float32
+        assert 0 <= alpha.min() <= alpha.max() <= 1
+
+
+def test_export_is_evaluated(model: Path, dataset: Path) -> None:
+    done = command("evaluate", model, dataset, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["model"] == str(model)
+    assert result["overall"]["pictures"] == 8
+    assert result["overall"]["iou"] == pytest.approx(evaluate(Engine(model), dataset).overall.iou)
+
+
+def test_a_run_is_not_overwritten_from_the_command_line(run: Path, dataset: Path) -> None:
+    done = command("train", dataset, "--output", run, *TINY)
+    assert done.returncode == 2
+    assert "holds a run already; add --resume" in done.stderr.splitlines()[-1]
+
+
+def test_wrong_setting_from_the_command_line(dataset: Path, tmp_path: Path) -> None:
+    done = command("train", dataset, "--output", tmp_path / "run", "--set", "learning_rat=1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("did you mean learning_rate?")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_export_of_what_is_no_run(tmp_path: Path) -> None:
+    done = command("export", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("holds no run; make one with `figureground train`")
+    assert list(tmp_path.iterdir()) == []

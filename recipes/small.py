@@ -15,5 +15,6 @@ RECIPE = Recipe(
     boundary_weight=2.0,
     average=0.999,
     mixed_precision=True,
+    negatives_only="clothing_*",
     validate_every=4,
 )

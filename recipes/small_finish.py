@@ -9,13 +9,14 @@ from figureground.training.config import Augment, Recipe
 RECIPE = Recipe(
     name="small_finish",
     size=256,
-    augment=Augment(zoom=(0.7, 1.2)),
+    augment=Augment(zoom=(0.6, 1.2), occluder=0.0),
     cache_side=416,
-    epochs=16,
-    learning_rate=6e-4,
+    epochs=36,
+    learning_rate=1e-3,
     warmup_epochs=0.5,
     boundary_weight=2.0,
     average=0.998,
     mixed_precision=True,
+    negatives_only="clothing_*",
     validate_every=2,
 )

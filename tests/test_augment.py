@@ -135,9 +135,7 @@ def test_background_swap_keeps_the_person(seed: int) -> None:
     flat = np.full((40, 60, 3), (10, 200, 120), np.uint8)
     settings_ = replace(MOVED, swap_background=1.0)
     swapped, after = augment((frame, matte), 64, settings_, np.random.default_rng(seed), background=lambda _: flat)
-    again = np.random.default_rng(seed)
-    again.random()  # whether it becomes a negative
-    kept, expected = warp((frame, matte), 64, settings_, again)
+    kept, expected = warp((frame, matte), 64, settings_, np.random.default_rng(seed))
     assert np.array_equal(after, expected), "the mask does not depend on the background"
     person, room = far_inside(expected, 6), far_inside(255 - expected, 6)
     assert person.any() or room.any()
@@ -151,7 +149,7 @@ def test_negatives_are_rooms_without_anybody() -> None:
     everybody = telltale(np.full((64, 64), 255, np.uint8))
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        frame, matte = augment(everybody, 32, replace(OFF, negative=1.0), rng, background=lambda _: room)
+        frame, matte = augment(everybody, 32, replace(OFF, negative=1.0), rng, negative=lambda _: room)
         assert not matte.any()
         assert np.array_equal(frame, np.broadcast_to(room[0, 0], frame.shape))
 
@@ -202,7 +200,7 @@ def test_seed_decides_everything() -> None:
     likely = replace(Augment(), **dict.fromkeys([*ALWAYS, "negative"], 0.5))
     for seed in SEEDS:
         one, two, other = (
-            augment(before, 48, likely, np.random.default_rng(s), draw_background, draw_other)
+            augment(before, 48, likely, np.random.default_rng(s), draw_background, draw_other, draw_background)
             for s in (seed, seed, seed + 1000)
         )
         assert np.array_equal(one[0], two[0])
@@ -235,6 +233,7 @@ def test_any_size_gives_a_square_pair(width: int, height: int, size: int, seed: 
         np.random.default_rng(seed),
         draw_background,
         draw_other,
+        draw_background,
     )
     assert frame.shape == (size, size, 3)
     assert matte.shape == (size, size)

@@ -11,14 +11,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_data import Picture, write_dataset, write_manifest, write_picture
 
 from figureground.data.manifest import Item, read_manifest
 from figureground.errors import DatasetError, ImageError
 from figureground.images import write_image
 from figureground.training.augment import Sample
 from figureground.training.config import Augment, Recipe
-from figureground.training.dataset import Batch, Samples, read_backgrounds, training_batches, validation_batches
+from figureground.training.dataset import (
+    Backgrounds,
+    Batch,
+    Samples,
+    read_backgrounds,
+    training_batches,
+    validation_batches,
+)
+from training_data import Picture, write_dataset, write_manifest, write_picture
 
 STILL = Augment(
     **dict.fromkeys(
@@ -50,29 +57,29 @@ def numbers(batches: Sequence[Batch]) -> list[int]:
 
 def test_each_sample_once_an_epoch() -> None:
     recipe, samples = replace(RECIPE, augment=STILL), numbered(24)
-    epochs = [numbers(list(training_batches(samples, [], recipe, epoch))) for epoch in range(3)]
+    epochs = [numbers(list(training_batches(samples, Backgrounds(), recipe, epoch))) for epoch in range(3)]
     for epoch in epochs:
         assert sorted(epoch) == list(range(24))
         assert epoch != sorted(epoch), "shuffled"
     assert epochs[0] != epochs[1] != epochs[2], "in another order each epoch"
-    other = numbers(list(training_batches(samples, [], replace(recipe, seed=8), 0)))
+    other = numbers(list(training_batches(samples, Backgrounds(), replace(recipe, seed=8), 0)))
     assert other != epochs[0]
 
 
 def test_last_partial_batch_is_left_out() -> None:
-    batches = list(training_batches(numbered(11), [], replace(RECIPE, augment=STILL), 0))
+    batches = list(training_batches(numbered(11), Backgrounds(), replace(RECIPE, augment=STILL), 0))
     assert len(batches) == 2
     assert len(set(numbers(batches))) == 8
 
 
 def test_fewer_samples_than_a_batch_are_repeated() -> None:
-    batches = list(training_batches(numbered(3), [], replace(RECIPE, augment=STILL), 0))
+    batches = list(training_batches(numbered(3), Backgrounds(), replace(RECIPE, augment=STILL), 0))
     assert len(batches) == 1
     assert set(numbers(batches)) == {0, 1, 2}
 
 
 def test_shapes_and_ranges() -> None:
-    for frames, masks in training_batches(numbered(8, 50, 30), [], RECIPE, 0):
+    for frames, masks in training_batches(numbered(8, 50, 30), Backgrounds(), RECIPE, 0):
         assert frames.shape == (4, 32, 32, 3)
         assert frames.dtype == np.uint8
         assert masks.shape == (4, 32, 32, 1)
@@ -82,18 +89,19 @@ def test_shapes_and_ranges() -> None:
 def test_masks_run_from_0_to_1_beside_their_own_pictures() -> None:
     samples = numbered(250)
     recipe = replace(RECIPE, augment=STILL)
-    for frames, masks in training_batches(samples, [], recipe, 0):
+    for frames, masks in training_batches(samples, Backgrounds(), recipe, 0):
         assert np.allclose(masks[..., 0], frames[..., 0] / 255, atol=1e-6)
     full = Samples(
         samples.items[:4], 320, {n: (frame, np.full_like(m, 255)) for n, (frame, m) in samples.cache.items()}
     )
-    assert next(iter(training_batches(full, [], recipe, 0)))[1].min() == 1.0
+    assert next(iter(training_batches(full, Backgrounds(), recipe, 0)))[1].min() == 1.0
 
 
 def test_batches_depend_on_neither_workers_nor_start() -> None:
     rng = np.random.default_rng(0)
     samples = numbered(24, 40, 30)
-    backgrounds = [rng.integers(0, 256, (40, 40, 3), np.uint8) for _ in range(5)]
+    pictures = [rng.integers(0, 256, (40, 40, 3), np.uint8) for _ in range(5)]
+    backgrounds = Backgrounds(pictures[:3], pictures)
     recipe = replace(RECIPE, augment=Augment(swap_background=0.5, second_person=0.5, occluder=0.5, negative=0.2))
     wanted = list(training_batches(samples, backgrounds, recipe, 3))
     for start, workers in ((0, 1), (0, 5), (4, 1), (5, 3), (6, 2)):
@@ -108,15 +116,15 @@ def test_batches_depend_on_neither_workers_nor_start() -> None:
 def test_epoch_and_seed_change_the_augmentation_too(change: dict[str, int]) -> None:
     one = numbered(1, 40, 30)
     recipe = replace(RECIPE, batch=1, seed=change.get("seed", RECIPE.seed))
-    ((was, _),) = training_batches(one, [], replace(RECIPE, batch=1), 3)
-    ((now, _),) = training_batches(one, [], recipe, change.get("epoch", 3))
+    ((was, _),) = training_batches(one, Backgrounds(), replace(RECIPE, batch=1), 3)
+    ((now, _),) = training_batches(one, Backgrounds(), recipe, change.get("epoch", 3))
     assert not np.array_equal(was, now)
 
 
 def test_stopping_early_ends_the_threads() -> None:
     import threading
 
-    batches = training_batches(numbered(24), [], RECIPE, 0)
+    batches = training_batches(numbered(24), Backgrounds(), RECIPE, 0)
     next(iter(batches))
     assert any(thread.name.startswith("augment") for thread in threading.enumerate())
     batches.close()  # type: ignore[attr-defined]
@@ -225,14 +233,20 @@ def levels(pictures: Sequence[Picture]) -> list[int]:
 
 def test_held_out_backgrounds_are_left_out(tmp_path: Path) -> None:
     folder = backgrounds_folder(tmp_path)
-    assert levels(read_backgrounds(folder, 320)) == [0, 50, 100, 150]
+    assert levels(read_backgrounds(folder, 320).scenes) == [0, 50, 100, 150]
     rows = "image,source,split\na.png,x,train\nb.PNG,x,val\nc.jpg,x,test\ngone.png,x,train\n"
     (folder / "manifest.csv").write_text(rows, encoding="utf-8")
-    assert levels(read_backgrounds(folder, 320)) == [0, 150]
+    assert levels(read_backgrounds(folder, 320).scenes) == [0, 150]
+
+
+def test_some_backgrounds_are_negatives_only(tmp_path: Path) -> None:
+    backgrounds = read_backgrounds(backgrounds_folder(tmp_path), 320, negatives_only="[ab].*")
+    assert levels(backgrounds.scenes) == [100, 150]
+    assert levels(backgrounds.negatives) == [0, 50, 100, 150]
 
 
 def test_backgrounds_are_shrunk(tmp_path: Path) -> None:
-    assert read_backgrounds(backgrounds_folder(tmp_path), 45)[0].shape == (10, 45, 3)
+    assert read_backgrounds(backgrounds_folder(tmp_path), 45).scenes[0].shape == (10, 45, 3)
 
 
 def test_backgrounds_with_a_manifest_of_another_kind(tmp_path: Path) -> None:

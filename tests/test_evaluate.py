@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_data import write_dataset, write_manifest, write_picture
 
 from figureground.arrays import Alpha, Frame
 from figureground.data.manifest import COLUMNS, read_manifest
@@ -20,6 +19,7 @@ from figureground.engine import Engine
 from figureground.errors import DatasetError, FigureGroundError, ImageError
 from figureground.evaluation.evaluate import Evaluation, evaluate
 from figureground.images import read_matte, write_image
+from training_data import write_dataset, write_manifest, write_picture
 
 # Person rows of 10 x 20 pictures, top down: coverage 0.5, 0.2, 0 and 1.
 PERSON_ROWS = {"half": 5, "fifth": 2, "nobody": 0, "everybody": 10}

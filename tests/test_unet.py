@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def light() -> Any:
 def classic_parameters() -> int:
     """Of a U-Net of two 3x3 convolutions a level, counted by hand."""
     widths, count = [3, 64, 128, 256, 512, 1024], 0
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         count += 9 * before * after + after + 9 * after * after + after
     for after in widths[4:0:-1]:
         count += 4 * 2 * after * after + after  # transposed convolution, halving the channels

@@ -5,6 +5,7 @@ A background is called with the frame, its alpha and its time in seconds, and gi
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -64,8 +65,9 @@ class Blur:
         shrink = next(factor for factor in (8, 4, 2, 1) if factor == 1 or sigma >= 3 * factor)  # needs few pixels
         size = tuple(max(1, side // shrink) for side in alpha.shape[::-1])
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-        person = cv2.dilate(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.ones((3, 3), np.uint8))
-        room = (person < 0.02).astype(np.float32)
+        # Any pixel of the person, be it a single one, takes its whole block out.
+        person = cv2.resize(cv2.threshold(alpha, 0.02, 1, cv2.THRESH_BINARY)[1], size, interpolation=cv2.INTER_AREA)
+        room = (cv2.dilate(person, np.ones((3, 3), np.uint8)) <= 0).astype(np.float32)
         if self._out is None or self._out.shape != frame.shape:
             self._out = np.empty_like(frame)
         blurred = weighted_blur(small, room, sigma / shrink)
@@ -142,7 +144,7 @@ def make_background(spec: str) -> Background:
     if re.fullmatch("#[0-9a-fA-F]{6}", spec):
         return Still(colour(spec))
     path = Path(spec)
-    if not path.exists():
+    if not os.path.exists(path):
         raise BackgroundError(f"background {spec!r}: no such file; want blur, blur:20, #rrggbb, transparent or a path")
     try:
         if path.is_dir():

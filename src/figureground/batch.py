@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ def replace(
     if background == "transparent":
         kind = "cutout" if kind == "composite" else kind
     jobs = plan([Path(name) for name in inputs], None if output is None else Path(output), kind)
+    if Path(background).resolve() in {job.output.resolve() for job in jobs}:
+        raise OutputError(f"{background}: is the background; choose another --output")
     for folder in {job.output.parent for job in jobs}:
         check_writable(folder)
     made = make_background(background) if kind == "composite" else None
@@ -108,12 +111,13 @@ def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
 
 
 def _files(root: Path) -> list[Path]:
-    if not root.exists():
+    if not os.path.exists(root):  # unlike Path.exists, False where a folder on the way may not be entered
         raise InputError(f"{root}: no such file or folder")
     if not root.is_dir():
         return [root]
     suffixes = EXTENSIONS + VIDEO_EXTENSIONS
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    # Hidden ones are no pictures: macOS leaves `._name.jpg` on foreign disks, a killed run its unfinished file.
+    files = sorted(path for path in root.rglob("[!.]*") if path.suffix.lower() in suffixes and os.path.isfile(path))
     if not files:
         raise InputError(f"{root}: no pictures or videos in this folder")
     return files
@@ -123,7 +127,7 @@ def _destination(root: Path, path: Path, output: Path | None, kind: str, single:
     name = path.stem + _suffix(path, kind)
     if output is None:
         return path.with_name(f"{path.stem}-{kind}{_suffix(path, kind)}")
-    if single and output.suffix and not output.is_dir():
+    if single and output.suffix and not os.path.isdir(output):
         return output
     return output / (path.relative_to(root).parent if root.is_dir() else Path()) / name
 

@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+INTERRUPTED = 130
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Model = Annotated[str, typer.Argument(help="A shipped model (small), an .onnx file, or a peer's .tflite file.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset folder: images/, masks/, manifest.csv.")]
@@ -48,13 +49,14 @@ def main() -> None:
     except FigureGroundError as error:
         code = _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; nothing half-written is left")
-        code = 130
+        code = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):
             raise
         error.show()  # a wrong call: typer's own message
         code = error.exit_code
+    if code == INTERRUPTED:  # as which typer gives a Ctrl-C back, too
+        _complain("interrupted; nothing half-written is left")
     sys.exit(code or 0)
 
 
@@ -113,12 +115,13 @@ def train(
     ] = None,
 ) -> int:
     """Train a network on a dataset and keep the best weights."""
-    with _needs("train"):
-        from figureground.training.config import read_recipe
-        from figureground.training.fit import fit
+    from figureground.training.config import read_recipe
 
     changed = list(settings or []) + ([f"epochs={epochs}"] if epochs is not None else [])
-    chosen = read_recipe(recipe, changed)
+    chosen = read_recipe(recipe, changed)  # a wrong setting is told before the seconds that TensorFlow takes
+    with _needs("train"):
+        from figureground.training.fit import fit
+
     best = fit(chosen, dataset, output, resume, lambda row: print(_row(row), file=sys.stderr, flush=True))
     print(f"{best}\nNext:  figureground export {output}")
     return 0

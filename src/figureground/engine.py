@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from importlib import resources
@@ -145,7 +146,7 @@ def _read(model: str | Path) -> tuple[Path, bytes]:
             raise ModelError(f"{path}: altered since it was shipped (SHA-256 differs); reinstall figureground")
         return path, content
     path = Path(model)
-    if not path.exists():
+    if not os.path.exists(path):
         raise ModelError(f"{model}: no such model; use {', '.join(shipped)} or the path of an .onnx file")
     if path.suffix != ".onnx":
         raise ModelError(f"{path}: not an .onnx file; make one with `figureground export RUN`")

@@ -107,6 +107,7 @@ class VideoSink:
         context.color_primaries, context.color_trc = like.primaries, like.transfer
         self._stream = stream
         self._first: Fraction | None = None
+        self._pts = -1
         self._sound = Sound(like.path, container, like.begin)
 
     def send(self, picture: NDArray[np.uint8], time: Fraction) -> None:
@@ -120,7 +121,8 @@ class VideoSink:
         if self._first is None:
             self._first = time  # often not 0: sound may begin before the picture
         frame.time_base = self._clock
-        frame.pts = round((self._first + on_grid(time - self._first, self._like.rate, self._like.tick)) / self._clock)
+        steady = self._first + on_grid(time - self._first, self._like.rate, self._like.tick)
+        self._pts = frame.pts = max(round(steady / self._clock), self._pts + 1)  # no encoder takes one time twice
         self._container.mux(self._stream.encode(frame))
         self._sound.copy_until(time)
 

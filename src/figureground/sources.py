@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -58,7 +59,7 @@ class VideoSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.time = Fraction(0)
-        if not path.exists():
+        if not os.path.exists(path):
             raise VideoError(f"{path}: no such file")
         try:
             self._container = av.open(str(path))
@@ -83,11 +84,11 @@ class VideoSource:
         self.begin = Fraction(self._container.start_time or 0, av.time_base)
         self.length = self._stream.frames or round(float(self.rate) * (self._container.duration or 0) / av.time_base)
         self._decoded: Iterator[av.VideoFrame] = self._decode()
+        self._check_size(self._stream.codec_context)  # before anything that large is decoded
         first = next(self._decoded, None)
         if first is None:
             raise VideoError(f"{self.path}: the video holds no frames")
-        if first.width * first.height > MAX_PIXELS:
-            raise VideoError(f"{self.path}: {first.width}x{first.height} is over the limit of 100 megapixels")
+        self._check_size(first)
         # Put back rather than sought back to: some containers (FLV) cannot seek.
         self._decoded = chain((first,), self._decoded)
         turned = first.rotation % 360 in (90, 270)
@@ -95,6 +96,10 @@ class VideoSource:
         self.colorspace, self.primaries, self.transfer = _colorspace(first), first.color_primaries, first.color_trc
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.aspect = 1 / aspect if turned else aspect
+
+    def _check_size(self, of: av.VideoFrame | av.VideoCodecContext) -> None:
+        if of.width * of.height > MAX_PIXELS:
+            raise VideoError(f"{self.path}: {of.width}x{of.height} is over the limit of 100 megapixels")
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets, end = 0, Fraction(0)

@@ -28,6 +28,7 @@ def augment(
     rng: np.random.Generator,
     background: Draw | None = None,
     other: DrawSample | None = None,
+    negative: Draw | None = None,
 ) -> Sample:
     """Vary one annotated picture.
 
@@ -38,12 +39,13 @@ def augment(
         rng: source of all randomness; the same state gives the same result.
         background: draws a picture without people; without it no background is swapped.
         other: draws another annotated picture, whose person may join this one.
+        negative: draws a picture without people to stand for this sample now and then.
 
     Returns:
         (size, size, 3) uint8 RGB and (size, size) uint8.
     """
-    if background is not None and rng.random() < settings.negative:
-        frame, matte = _crop_background(background(rng), size, rng), np.zeros((size, size), np.uint8)
+    if negative is not None and rng.random() < settings.negative:
+        frame, matte = _crop_background(negative(rng), size, rng), np.zeros((size, size), np.uint8)
     else:
         frame, matte = warp(sample, size, settings, rng)
         if background is not None and rng.random() < settings.swap_background:

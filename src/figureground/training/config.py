@@ -64,6 +64,7 @@ class Recipe:
     start: str = ""  # .keras file of the same network whose weights to begin with
     # data
     backgrounds: str = ""  # folder of pictures without people
+    negatives_only: str = ""  # pattern of names there that must not stand behind a person, as clothes must not
     augment: Augment = Augment()
     cache_side: int = 320  # pictures are kept in memory with at most this longest side
     # optimisation

@@ -57,8 +57,21 @@ class Samples:
         return _shrink(frame, self.side), _shrink(matte, self.side)
 
 
-def read_backgrounds(folder: Path, side: int) -> list[Frame]:
+@dataclass(frozen=True, slots=True)
+class Backgrounds:
+    """Pictures without people: any `scenes` may stand behind a person, any `negatives` for a whole sample."""
+
+    scenes: Sequence[Frame] = ()
+    negatives: Sequence[Frame] = ()
+
+
+def read_backgrounds(folder: Path, side: int, negatives_only: str = "") -> Backgrounds:
     """Read every picture of a folder, those whose name its `manifest.csv` gives to another split left out.
+
+    Args:
+        folder: the pictures.
+        side: they are shrunk to this longest side, in pixels.
+        negatives_only: pattern of names that are no scenes.
 
     Raises:
         DatasetError: no picture there, or a manifest that cannot be read.
@@ -68,7 +81,10 @@ def read_backgrounds(folder: Path, side: int) -> list[Frame]:
     if not names:
         raise DatasetError(f"{folder}: no pictures for backgrounds here; want {' '.join(EXTENSIONS)}")
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda path: _shrink(read_image(path), side), names))
+        pictures = list(pool.map(lambda path: _shrink(read_image(path), side), names))
+    both = zip(pictures, names, strict=True)
+    scenes = [picture for picture, path in both if not (negatives_only and path.match(negatives_only))]
+    return Backgrounds(scenes, pictures)
 
 
 def _held_out(manifest: Path) -> set[str]:
@@ -92,7 +108,7 @@ def _shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def training_batches(
-    samples: Samples, backgrounds: Sequence[Frame], recipe: Recipe, epoch: int, start: int = 0, workers: int = 2
+    samples: Samples, backgrounds: Backgrounds, recipe: Recipe, epoch: int, start: int = 0, workers: int = 2
 ) -> Iterator[Batch]:
     """One epoch of augmented batches, each sample once, in an order drawn from seed and epoch alone.
 
@@ -105,8 +121,11 @@ def training_batches(
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(samples))
     steps = max(1, len(samples) // recipe.batch)
 
-    def background(rng: np.random.Generator) -> Frame:
-        return backgrounds[int(rng.integers(len(backgrounds)))]
+    def scene(rng: np.random.Generator) -> Frame:
+        return backgrounds.scenes[int(rng.integers(len(backgrounds.scenes)))]
+
+    def negative(rng: np.random.Generator) -> Frame:
+        return backgrounds.negatives[int(rng.integers(len(backgrounds.negatives)))]
 
     def other(rng: np.random.Generator) -> Sample:
         return samples[int(rng.integers(len(samples)))]
@@ -116,8 +135,9 @@ def training_batches(
         for place in range(step * recipe.batch, (step + 1) * recipe.batch):
             rng = np.random.default_rng([recipe.seed, epoch, place])
             sample = samples[order[place % len(order)]]
-            draw = background if backgrounds else None
-            made.append(augment(sample, recipe.size, recipe.augment, rng, draw, other))
+            behind = scene if backgrounds.scenes else None
+            empty = negative if backgrounds.negatives else None
+            made.append(augment(sample, recipe.size, recipe.augment, rng, behind, other, empty))
         masks = np.stack([matte for _, matte in made])[..., None].astype(np.float32)
         return np.stack([frame for frame, _ in made]), masks / np.float32(255)
 

@@ -18,6 +18,7 @@ from figureground.training.export import export
 from figureground.training.fit import load_model
 
 PICTURES = 24
+_PLACES = {"backgrounds", "dataset", "start"}  # paths on the machine of whoever trained
 
 
 def export_run(run: Path, output: Path) -> tuple[float, int]:
@@ -49,7 +50,7 @@ def export_run(run: Path, output: Path) -> tuple[float, int]:
         "name": config["name"],
         "size": str(size),
         "channels": "RGB",
-        "recipe": json.dumps(config, sort_keys=True),
+        "recipe": json.dumps({key: config[key] for key in sorted(config.keys() - _PLACES)}),
         "licence": ", ".join(sorted({item.licence for item in read_manifest(Path(config["dataset"]), "train")})),
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -18,13 +18,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Frame
 from figureground.atomic import atomic_path
 from figureground.data.manifest import read_manifest
 from figureground.errors import TrainingError
 from figureground.training.checkpoint import Progress, Weights, load_checkpoint, save_checkpoint
 from figureground.training.config import Recipe
-from figureground.training.dataset import Samples, read_backgrounds, training_batches, validation_batches
+from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, training_batches, validation_batches
 from figureground.training.losses import make_loss
 from figureground.training.unet import classic_unet, light_unet, logits_model
 
@@ -78,7 +77,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
     cv2.setNumThreads(1)  # the batches have threads of their own
     train = Samples.load(read_manifest(dataset, "train"), recipe.cache_side)
     val = Samples.load(read_manifest(dataset, "val"), recipe.cache_side)
-    backgrounds = read_backgrounds(Path(recipe.backgrounds), recipe.cache_side) if recipe.backgrounds else []
+    backgrounds = _backgrounds(recipe)
     steps = max(1, len(train) // recipe.batch)
 
     shown = build_network(recipe)  # float32, holds the weights that are validated and kept
@@ -187,11 +186,17 @@ def _begin_with(model: keras.Model, path: Path) -> None:
     model.set_weights(weights)
 
 
+def _backgrounds(recipe: Recipe) -> Backgrounds:
+    if not recipe.backgrounds:
+        return Backgrounds()
+    return read_backgrounds(Path(recipe.backgrounds), recipe.cache_side, recipe.negatives_only)
+
+
 def _train_epoch(
     model: keras.Model,
     average: Weights,
     samples: Samples,
-    backgrounds: list[Frame],
+    backgrounds: Backgrounds,
     recipe: Recipe,
     epoch: int,
     steps: int,

@@ -236,6 +236,13 @@ def test_where_nobody_is_sure_the_room_still_does_not_show(share: float) -> None
     np.testing.assert_array_equal(red, blue)
 
 
+def test_a_single_pixel_that_is_barely_person_keeps_its_colour() -> None:
+    frame, alpha = plain(320, 240, RED), np.zeros((240, 320), np.float32)
+    frame[5, 7], alpha[5, 7] = BLUE, 129 / 255
+    got = composite(frame, alpha, plain(320, 240, GREEN))
+    assert np.abs(got[5, 7].astype(int) - (0, 126, 129)).max() <= 2
+
+
 @given(st.floats(0, 1, width=32))
 @example(0.5)
 def test_an_alpha_in_eight_bits_is_rounded(share: float) -> None:

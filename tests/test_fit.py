@@ -92,6 +92,8 @@ def test_run_folder(trained: tuple[Path, list[Row]], dataset: Path) -> None:
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     assert {"python", "figureground", "keras", "numpy", "backend"} <= environment.keys()
     assert environment["backend"] == "tensorflow"
+    assert environment["seed"] == TINY.seed
+    assert len(environment["manifest_sha256"]) == 64
     with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert list(table[0]) == ["epoch", "seconds", "loss", "val_loss", "val_accuracy", "val_iou", "val_dice"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
+import os
 import platform
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,7 +93,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
     if resume:
         average, progress = load_checkpoint(run / "last.npz", model)
     _write_json(run / "config.json", asdict(recipe) | {"dataset": str(dataset)})
-    _write_json(run / "environment.json", environment())
+    _write_json(run / "environment.json", environment(dataset, recipe.seed))
 
     while progress.epoch < recipe.epochs and not _out_of_patience(recipe, progress):
         started = time.monotonic()
@@ -100,12 +104,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
             shown.set_weights(average if recipe.average else model.get_weights())
             row = {"epoch": progress.epoch, "seconds": round(progress.seconds, 1), "loss": loss}
             row |= validate(logits, val, recipe)
-            if not math.isfinite(row["val_loss"]):
-                raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {progress.epoch}; {REMEDY}")
-            _keep_if_best(shown, run, row, progress)
-            progress.rows.append(row)
-            _write_metrics(run / "metrics.csv", progress.rows)
-            plot_curves(run / "curves.png", progress.rows)
+            _keep(row, shown, run, progress)
             if report:
                 report(row)
         save_checkpoint(run / "last.npz", model, average, progress)
@@ -153,11 +152,24 @@ def _scores(logit: NDArray[np.float64], mask: NDArray[np.float32]) -> tuple[floa
     return float(loss.mean()), float((guess == truth).mean()), iou, 2 * iou / (1 + iou)
 
 
-def environment() -> dict[str, str]:
-    """Versions that decide what a run computes."""
+def environment(dataset: Path, seed: int) -> dict[str, str | int]:
+    """What decides the weights besides the recipe: versions, machine, code and data."""
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        revision = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        revision = ""  # an installed package, not a checkout
     packages = ("figureground", "keras", "numpy", "opencv-python-headless")
-    return {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()} | {
-        name: version(name) for name in packages
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "backend": keras.backend.backend(),
+        "backend_version": import_module(keras.backend.backend()).__version__,
+        "git_revision": revision,
+        "seed": seed,
+        "manifest_sha256": hashlib.sha256((dataset / "manifest.csv").read_bytes()).hexdigest(),
+        **{name: version(name) for name in packages},
     }
 
 
@@ -221,7 +233,13 @@ def _update_average(average: Weights, weights: Weights, decay: float, step: int)
         mean += (1 - keep) * (now - mean)
 
 
-def _keep_if_best(model: keras.Model, run: Path, row: dict[str, float], progress: Progress) -> None:
+def _keep(row: dict[str, float], model: keras.Model, run: Path, progress: Progress) -> None:
+    """Note a validation in the run's folder, and keep the weights if they are the best so far."""
+    if not math.isfinite(row["val_loss"]):
+        raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {progress.epoch}; {REMEDY}")
+    progress.rows.append(row)
+    _write_metrics(run / "metrics.csv", progress.rows)
+    plot_curves(run / "curves.png", progress.rows)
     progress.waited += 1
     if row["val_loss"] < progress.best:
         progress.best, progress.best_epoch, progress.waited = row["val_loss"], progress.epoch, 0

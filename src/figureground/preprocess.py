@@ -15,7 +15,7 @@ import numpy as np
 from figureground.arrays import Alpha, Frame
 
 STRIDE = 32
-LOW, HIGH = 0.08, 0.92
+LOW, HIGH = 0.25, 0.75
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ class VideoSink:
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
             dst_colorspace=self._like.colorspace,
+            # Several threads write into each other's rows in 10 bits, unless the width is a multiple of 16.
+            threads=1 if self._pixels.endswith("10le") else 0,
         )
         if self._first is None:
             self._first = time  # often not 0: sound may begin before the picture

@@ -125,6 +125,17 @@ def test_a_turned_photograph_is_read_upright(tmp_path: Path, orientation: int, s
     np.testing.assert_array_equal(read_image(path), upright)
 
 
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_turned_jpeg_is_read_upright(tmp_path: Path, orientation: int) -> None:
+    upright = patches(64, 32)
+    exif = Image.Exif()
+    exif[274] = orientation
+    stored = np.ascontiguousarray(STORED[orientation](upright))
+    got = read_image(save(tmp_path / "photo.jpg", stored, exif=exif, quality=95))
+    assert got.shape == upright.shape
+    assert largest_difference(got[8::16, 8::16], upright[8::16, 8::16]) <= 12
+
+
 def test_a_matte_is_one_channel(tmp_path: Path) -> None:
     matte = np.arange(256, dtype=np.uint8).reshape(16, 16)
     np.testing.assert_array_equal(read_matte(save(tmp_path / "matte.png", matte)), matte)

@@ -507,3 +507,8 @@ def test_folders_of_the_same_tree_must_not_meet(tmp_path: Path) -> None:
 def test_a_missing_input_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         plan([tmp_path / "gone"], None, "composite")
+
+
+def test_a_folder_needs_an_output(photo: Path) -> None:
+    with pytest.raises(OutputError, match="a folder needs --output"):
+        plan([photo.parent], None, "composite")

@@ -94,6 +94,8 @@ def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
         OutputError: a result that would overwrite an input or another result, or a suffix that cannot hold it.
     """
     found = [(root, path) for root in inputs for path in _files(root)]
+    if output is None and (folders := [root for root in inputs if root.is_dir()]):
+        raise OutputError(f"{folders[0]}: a folder needs --output, or its results would be its inputs next time")
     single = len(inputs) == 1 and not inputs[0].is_dir()
     jobs = [Job(path, _destination(root, path, output, kind, single)) for root, path in found]
     sources, taken = {job.input.resolve() for job in jobs}, dict[Path, Path]()

@@ -9,11 +9,11 @@ import math
 import os
 import platform
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def environment(dataset: Path, seed: int) -> dict[str, str | int]:
         "machine": platform.machine(),
         "cores": os.cpu_count() or 0,
         "backend": keras.backend.backend(),
-        "backend_version": import_module(keras.backend.backend()).__version__,
+        "backend_version": sys.modules[keras.backend.backend()].__version__,
         "git_revision": revision,
         "seed": seed,
         "manifest_sha256": hashlib.sha256((dataset / "manifest.csv").read_bytes()).hexdigest(),

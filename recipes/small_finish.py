@@ -9,7 +9,7 @@ from figureground.training.config import Augment, Recipe
 RECIPE = Recipe(
     name="small_finish",
     size=256,
-    augment=Augment(zoom=(0.6, 1.2), occluder=0.0),
+    augment=Augment(zoom=(0.6, 1.2), occluder=0.0, clothes=0.4),
     cache_side=416,
     epochs=36,
     learning_rate=1e-3,

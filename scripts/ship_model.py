@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from figureground.atomic import atomic_path
 from figureground.engine import Engine
 from figureground.evaluation.evaluate import Evaluation, evaluate
 from figureground.training.export_run import export_run
 
 MODELS = Path(__file__).parents[1] / "src" / "figureground" / "models"
-LICENCE = "research and non-commercial use (trained on photographs with such terms; see the card)"
+LICENCE = "LicenseRef-figureground-weights"
 
 
 def main() -> None:
@@ -25,31 +27,41 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("dataset", type=Path)
     options = parser.parse_args()
-    path = MODELS / f"{options.name}.onnx"
-    difference, pictures = export_run(options.run, path)
-    scores = evaluate(Engine(path), options.dataset, "val", options.name)
-    index = MODELS / "models.json"
-    models = json.loads(index.read_text(encoding="utf-8"))
-    models[options.name] = {
-        "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "size": int(Engine(path).metadata["size"]),
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / f"{options.name}.onnx"
+        difference, pictures = export_run(options.run, exported)
+        scores = evaluate(Engine(exported), options.dataset, "val", options.name)
+        content, size = exported.read_bytes(), Engine(exported).size
+    index = json.loads((MODELS / "models.json").read_text(encoding="utf-8"))
+    index[options.name] = {
+        "file": f"{options.name}.onnx",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": size,
         "scores": {name: asdict(got) for name, got in [*scores.sources.items(), ("overall", scores.overall)]},
         "licence": LICENCE,
     }
-    index.write_text(json.dumps(models, indent=1) + "\n", encoding="utf-8")
-    sources = json.loads((options.dataset / "dataset.json").read_text(encoding="utf-8"))
-    template = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
-    card = template.format(
-        name=options.name,
-        kilobytes=path.stat().st_size // 1000,
-        difference=f"{difference:.1e}",
-        pictures=pictures,
-        table=score_table(scores),
-        sources=_sources(sources),
+    card = (
+        (Path(__file__).parent / "card.md")
+        .read_text(encoding="utf-8")
+        .format(
+            name=options.name,
+            kilobytes=len(content) // 1000,
+            difference=f"{difference:.1e}",
+            pictures=pictures,
+            table=score_table(scores),
+            sources=_sources(json.loads((options.dataset / "dataset.json").read_text(encoding="utf-8"))),
+        )
     )
-    (MODELS / "cards" / f"{options.name}.md").write_text(card, encoding="utf-8")
+    # Only now, when nothing can fail any more: model and index must belong together.
+    _write(MODELS / "cards" / f"{options.name}.md", card.encode())
+    _write(MODELS / f"{options.name}.onnx", content)
+    _write(MODELS / "models.json", (json.dumps(index, indent=1) + "\n").encode())
     print(card)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def score_table(scores: Evaluation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import figureground.engine
+import figureground.models
 from figureground.arrays import Frame
 from figureground.engine import SESSIONS, Engine, shipped_models
 from figureground.errors import ArrayError, ModelError
@@ -194,3 +196,23 @@ def test_an_altered_shipped_model_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_every_shipped_model_loads_and_is_described() -> None:
     for name, card in shipped_models().items():
         assert Engine(name).path.name == card["file"]
+        assert Engine(name).size == card["size"]
+        assert card["licence"] == "LicenseRef-figureground-weights"
+        assert card["scores"]["overall"]["accuracy"] > 0.955  # what the README says
+        assert (Path(figureground.models.__file__).parent / "cards" / f"{name}.md").exists()
+
+
+def test_threads_that_share_an_engine_get_the_alpha_of_their_own_frame(astronaut: Frame) -> None:
+    engine = Engine("small")
+    frames = [astronaut, astronaut[:, ::-1].copy()] * 20
+    wanted = [engine(frame) for frame in frames[:2]]
+    with ThreadPoolExecutor(4) as pool:
+        for number, alpha in enumerate(pool.map(engine, frames)):
+            assert np.array_equal(alpha, wanted[number % 2])
+
+
+def test_an_exported_run_folder_is_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx: no such model"):
+        Engine(tmp_path)
+    shutil.copy(Engine("small").path, tmp_path / "model.onnx")
+    assert Engine(tmp_path).path == tmp_path / "model.onnx"

@@ -82,12 +82,20 @@ def test_it_beats_guessing(trained: tuple[Path, list[Row]], dataset: Path) -> No
     assert best["val_dice"] == pytest.approx(2 * best["val_iou"] / (1 + best["val_iou"]), abs=0.02)
 
 
+def test_another_run_does_not_go_on_under_its_name(trained: tuple[Path, list[Row]], dataset: Path) -> None:
+    run, _ = trained
+    with pytest.raises(TrainingError, match="was begun with learning_rate"):
+        fit(replace(TINY, learning_rate=1.0), dataset, run, resume=True)
+    with pytest.raises(TrainingError, match="no run to resume here"):
+        fit(TINY, dataset, run / "nowhere", resume=True)
+
+
 def test_run_folder(trained: tuple[Path, list[Row]], dataset: Path) -> None:
     run, rows = trained
     names = {"best.keras", "config.json", "curves.png", "environment.json", "last.npz", "metrics.csv"}
     assert {path.name for path in run.iterdir()} == names, "and no temporary file is left"
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    assert config.pop("dataset") == str(dataset)
+    assert config.pop("dataset") == str(dataset.resolve())
     assert config == json.loads(json.dumps(asdict(TINY)))
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     assert {"python", "figureground", "keras", "numpy", "backend"} <= environment.keys()

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from figureground.arrays import Frame
 from figureground.atomic import atomic_path, check_writable
@@ -31,6 +31,31 @@ def save(path: Path, pixels: NDArray[np.generic], mode: str | None = None, **opt
     picture = Image.fromarray(pixels)
     (picture if mode is None else picture.convert(mode)).save(path, **options)
     return path
+
+
+def test_a_colour_profile_is_honoured_or_passed_over(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8), (200, 100, 50))
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save(tmp_path / "srgb.png", icc_profile=own)
+    assert np.abs(read_image(tmp_path / "srgb.png").astype(int) - (200, 100, 50)).max() <= 1
+    # The same profile with its red and blue primaries exchanged.
+    swapped = own.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
+    picture.save(tmp_path / "swapped.png", icc_profile=swapped)
+    assert np.abs(read_image(tmp_path / "swapped.png").astype(int) - (50, 100, 200)).max() <= 2
+    picture.save(tmp_path / "broken.png", icc_profile=b"no profile")
+    assert (read_image(tmp_path / "broken.png") == (200, 100, 50)).all()
+
+
+def test_paths_may_be_strings(tmp_path: Path) -> None:
+    name = str(tmp_path / "a.png")
+    write_image(name, np.full((2, 3, 3), 7, np.uint8))
+    assert (read_image(name) == 7).all()
+
+
+def test_postscript_under_the_name_of_a_jpeg_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "e.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n")
+    with pytest.raises(ImageError, match=r"e\.jpg: not a picture this can read"):
+        read_image(tmp_path / "e.jpg")
 
 
 @pytest.mark.parametrize("suffix", EXTENSIONS)

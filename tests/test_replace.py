@@ -512,3 +512,26 @@ def test_a_missing_input_is_an_input_error(tmp_path: Path) -> None:
 def test_a_folder_needs_an_output(photo: Path) -> None:
     with pytest.raises(OutputError, match="a folder needs --output"):
         plan([photo.parent], None, "composite")
+
+
+def test_one_path_alone_is_one_input(photo: Path) -> None:
+    (result,) = replace(str(photo), "#000000")
+    assert result.status == "done"
+
+
+def test_a_slide_of_the_background_is_not_overwritten(photo: Path, tmp_path: Path) -> None:
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    shutil.copy(photo, slides / photo.name)
+    with pytest.raises(OutputError, match="is the background"):
+        replace([photo], str(slides), slides)
+
+
+def test_a_failure_nobody_foresaw_stops_no_other(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(self: Engine, frame: Frame) -> None:
+        raise MemoryError("no memory for 1 GB")
+
+    monkeypatch.setattr(Engine, "__call__", out_of_memory)
+    (result,) = replace([photo])
+    assert result.status == "failed"
+    assert result.reason.endswith("MemoryError: no memory for 1 GB")

@@ -291,3 +291,25 @@ def test_the_shared_clips_are_read_whole(shared_data: Path) -> None:
         frames = sum(frame.shape == (480, 640, 3) for frame in source)
         assert frames == pytest.approx(source.length, abs=1)
         assert frames > 30
+
+
+def test_avi_with_b_frames_keeps_a_steady_rate(tmp_path: Path) -> None:
+    """It has no presentation times; those FFmpeg makes up go back and forth."""
+    with av.open(str(tmp_path / "b.avi"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "2", "preset": "veryfast"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(20):
+            picture = np.full((48, 64, 3), 12 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    with VideoSource(tmp_path / "b.avi") as source:
+        times = [source.time for _ in source]
+    assert times == [Fraction(number, 25) for number in range(20)]
+
+
+def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_video(tmp_path / "2024-05-01T10:30.mkv", counting(3))
+    monkeypatch.chdir(tmp_path)
+    with VideoSource(Path("2024-05-01T10:30.mkv")) as source:
+        assert len(list(source)) == 3

@@ -11,6 +11,15 @@ from pathlib import Path
 from figureground.errors import OutputError
 
 
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()  # read once: reading it means setting it, which threads must not see
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, with its suffix; rename it to `path` when the block ends well.
@@ -29,7 +38,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files only their owner can read
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes files only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -51,9 +60,3 @@ def check_writable(folder: Path) -> None:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another --output"
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

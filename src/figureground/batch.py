@@ -48,7 +48,7 @@ class Result:
 
 
 def replace(
-    inputs: Sequence[str | Path],
+    inputs: str | Path | Sequence[str | Path],
     background: str = "blur",
     output: str | Path | None = None,
     kind: str = "composite",
@@ -76,9 +76,9 @@ def replace(
         raise OutputError(f"kind {kind!r}: want one of {', '.join(KINDS)}")
     if background == "transparent":
         kind = "cutout" if kind == "composite" else kind
-    jobs = plan([Path(name) for name in inputs], None if output is None else Path(output), kind)
-    if Path(background).resolve() in {job.output.resolve() for job in jobs}:
-        raise OutputError(f"{background}: is the background; choose another --output")
+    names = [inputs] if isinstance(inputs, str | Path) else inputs
+    jobs = plan([Path(name) for name in names], None if output is None else Path(output), kind)
+    _check_background(Path(background), jobs)
     for folder in {job.output.parent for job in jobs}:
         check_writable(folder)
     made = make_background(background) if kind == "composite" else None
@@ -101,7 +101,7 @@ def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
     sources, taken = {job.input.resolve() for job in jobs}, dict[Path, Path]()
     for job in jobs:
         target = job.output.resolve()
-        if target in sources:
+        if target in sources or _same_file(target, sources):
             raise OutputError(f"{job.output}: is an input; choose another --output")
         if target in taken:
             raise OutputError(
@@ -112,6 +112,20 @@ def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
     return jobs
 
 
+def _same_file(target: Path, sources: set[Path]) -> bool:
+    """Whether `target` is one of `sources` under another spelling, as A.JPG and a.jpg are on some systems."""
+    return target.exists() and any(target.samefile(source) for source in sources if source.parent == target.parent)
+
+
+def _check_background(background: Path, jobs: Sequence[Job]) -> None:
+    shown = {background.resolve()}
+    if os.path.isdir(background):
+        shown |= {path.resolve() for path in background.iterdir()}
+    for job in jobs:
+        if job.output.resolve() in shown:
+            raise OutputError(f"{job.output}: is the background; choose another --output")
+
+
 def _files(root: Path) -> list[Path]:
     if not os.path.exists(root):  # unlike Path.exists, False where a folder on the way may not be entered
         raise InputError(f"{root}: no such file or folder")
@@ -119,7 +133,8 @@ def _files(root: Path) -> list[Path]:
         return [root]
     suffixes = EXTENSIONS + VIDEO_EXTENSIONS
     # Hidden ones are no pictures: macOS leaves `._name.jpg` on foreign disks, a killed run its unfinished file.
-    files = sorted(path for path in root.rglob("[!.]*") if path.suffix.lower() in suffixes and os.path.isfile(path))
+    found = (path for path in root.rglob("*") if path.suffix.lower() in suffixes and os.path.isfile(path))
+    files = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts))
     if not files:
         raise InputError(f"{root}: no pictures or videos in this folder")
     return files
@@ -174,6 +189,9 @@ def _attempt(
                 progress(job.input, 1, 1)
     except FigureGroundError as error:
         return Result(str(job.input), str(job.output), "failed", reason=str(error))
+    except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
+        reason = f"{job.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
+        return Result(str(job.input), str(job.output), "failed", reason=reason)
     return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3))
 
 

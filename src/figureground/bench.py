@@ -1,4 +1,4 @@
-"""What a frame of the live loop costs, stage by stage, beside two others in the same run.
+"""What a frame of 720p video costs, stage by stage, beside two others in the same run.
 
 All parties take turns on the same frame, so that a machine that slows down slows all of them.
 """

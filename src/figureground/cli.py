@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from figureground.errors import FigureGroundError, MissingExtraError
+from figureground.errors import FigureGroundError, MissingExtraError, OutputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -79,12 +79,10 @@ def replace(
     from figureground import batch
 
     with _progress("frames/s") as bar:
-        tasks: dict[Path, Any] = {}
+        task = bar.add_task("", total=None)
 
         def progress(path: Path, done: int, total: int) -> None:
-            if path not in tasks:
-                tasks[path] = bar.add_task(path.name, total=total or None)
-            bar.update(tasks[path], completed=done)
+            bar.update(task, description=path.name, completed=done, total=total or None)
 
         results = batch.replace(inputs, background, output, kind, model, progress)
     if as_json:
@@ -141,6 +139,8 @@ def export(
         from figureground.training.export_run import export_run
 
     path = output or run / "model.onnx"
+    if path.suffix != ".onnx":
+        raise OutputError(f"{path}: a model file ends in .onnx")
     difference, number = export_run(run, path)
     print(f"{path}  (differs by at most {difference:.1e} from Keras on {number} pictures)")
     return 0
@@ -197,7 +197,7 @@ def bench(
     ),
     as_json: Json = False,
 ) -> int:
-    """Time each stage of the live loop, beside MediaPipe and the starting point's way where they are installed."""
+    """Time each stage of a frame, beside MediaPipe and the starting point's way where they are installed."""
     from figureground.bench import bench as measure
     from figureground.bench import table
 

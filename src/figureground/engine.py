@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import onnxruntime as ort
@@ -22,19 +22,12 @@ MAX_SIZE = 4096
 DEFAULT_SIZE = 256  # longest side of the input where a model does not name its own
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """A session for one input shape, and the memory its input is built in."""
-
-    session: ort.InferenceSession
-    picture: Frame
-
-
 class Engine:
-    """A model ready to run: `alpha = Engine("small")(frame)`.
+    """A model ready to run: `alpha = Engine("small")(frame)`. Threads may share one.
 
     Args:
-        model: the name of a shipped model, or the path of an .onnx file made by `figureground export`.
+        model: the name of a shipped model, or the path of an .onnx file or a run folder, both made by
+            `figureground export`.
         threads: CPU threads for the network; 0: one a core. A small network gains nothing from a second one
             beside a video codec, and takes twice the CPU time.
 
@@ -45,8 +38,9 @@ class Engine:
     def __init__(self, model: str | Path = "small", threads: int = 1) -> None:
         self.path, self._content = _read(model)
         self.threads = threads
-        self._prepared: OrderedDict[tuple[int, int], _Prepared] = OrderedDict()
-        self.metadata = self._check(self._prepare(STRIDE, STRIDE).session)
+        self._sessions: OrderedDict[tuple[int, int], ort.InferenceSession] = OrderedDict()
+        self._lock = Lock()
+        self.metadata = self._check(self._session(STRIDE, STRIDE))
         size = self.metadata.get("size", str(DEFAULT_SIZE))
         if not (size.isdecimal() and STRIDE <= int(size) <= MAX_SIZE):
             raise ModelError(f"{self.path}: its metadata says size {size!r}; want {STRIDE} to {MAX_SIZE}")
@@ -67,7 +61,8 @@ class Engine:
         """
         check_frame(frame)
         fit = Fit.of(frame.shape[1], frame.shape[0], self.size)
-        picture = self._prepare(fit.input_height, fit.input_width).picture[0]
+        # New at every call: in memory shared between threads one frame's alpha could become another's.
+        picture = np.empty((fit.input_height, fit.input_width, 3), np.uint8)
         return to_alpha(self.run(to_input(frame, fit, picture)), fit)
 
     def run(self, picture: Frame) -> Alpha:
@@ -82,24 +77,26 @@ class Engine:
         Raises:
             ModelError: the network gave a value that is no number.
         """
-        prepared = self._prepare(*picture.shape[:2])
-        output: Alpha = prepared.session.run(None, {"image": picture[None]})[0][0]
+        session = self._session(*picture.shape[:2])
+        try:
+            output: Alpha = session.run(None, {"image": picture[None]})[0][0]
+        except Exception as error:  # onnxruntime's own exceptions share no base class
+            raise ModelError(f"{self.path}: cannot run on a picture ({_first_line(error)})") from error
         if not np.isfinite(output).all():
             raise ModelError(f"{self.path}: the network gave a value that is no number; the model is broken")
         return output
 
-    def _prepare(self, height: int, width: int) -> _Prepared:
-        key = (height, width)
-        if key in self._prepared:
-            self._prepared.move_to_end(key)
-            return self._prepared[key]
-        prepared = _Prepared(self._session(height, width), np.empty((1, height, width, 3), np.uint8))
-        self._prepared[key] = prepared
-        while len(self._prepared) > SESSIONS:
-            self._prepared.popitem(last=False)
-        return prepared
-
     def _session(self, height: int, width: int) -> ort.InferenceSession:
+        key = (height, width)
+        with self._lock:
+            if key not in self._sessions:
+                self._sessions[key] = self._load(height, width)
+            self._sessions.move_to_end(key)
+            while len(self._sessions) > SESSIONS:
+                self._sessions.popitem(last=False)
+            return self._sessions[key]
+
+    def _load(self, height: int, width: int) -> ort.InferenceSession:
         # A session with fixed sizes lets ONNX Runtime plan its memory and layouts: faster than a dynamic one.
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
@@ -108,9 +105,8 @@ class Engine:
             options.add_free_dimension_override_by_name(name, value)
         try:
             return ort.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            reason = str(error).strip().splitlines()[0][:200]
-            raise ModelError(f"{self.path}: not a model ONNX Runtime can load ({reason})") from error
+        except Exception as error:
+            raise ModelError(f"{self.path}: not a model ONNX Runtime can load ({_first_line(error)})") from error
 
     def _check(self, session: ort.InferenceSession) -> dict[str, str]:
         want = "want input uint8 (1, height, width, 3) and output float32 (1, height, width)"
@@ -122,8 +118,7 @@ class Engine:
         try:
             result = session.run(None, {"image": picture})
         except Exception as error:
-            reason = str(error).strip().splitlines()[0][:200]
-            raise ModelError(f"{self.path}: cannot run on a picture ({reason}); {want}") from error
+            raise ModelError(f"{self.path}: cannot run on a picture ({_first_line(error)}); {want}") from error
         if len(outputs) != 1 or result[0].shape != (1, STRIDE, STRIDE) or result[0].dtype != np.float32:
             raise ModelError(f"{self.path}: its output is {result[0].dtype} {result[0].shape}; {want}")
         return dict(session.get_modelmeta().custom_metadata_map)
@@ -136,6 +131,10 @@ def shipped_models() -> dict[str, dict[str, object]]:
     return models
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+
+
 def _read(model: str | Path) -> tuple[Path, bytes]:
     """The model's path and content; a shipped model's content must have its SHA-256."""
     shipped = shipped_models()
@@ -145,9 +144,10 @@ def _read(model: str | Path) -> tuple[Path, bytes]:
         if hashlib.sha256(content).hexdigest() != shipped[model]["sha256"]:
             raise ModelError(f"{path}: altered since it was shipped (SHA-256 differs); reinstall figureground")
         return path, content
-    path = Path(model)
+    path = Path(model) / "model.onnx" if os.path.isdir(model) else Path(model)
     if not os.path.exists(path):
-        raise ModelError(f"{model}: no such model; use {', '.join(shipped)} or the path of an .onnx file")
+        known = ", ".join(shipped)
+        raise ModelError(f"{path}: no such model; use {known}, an .onnx file, or a run that has been exported")
     if path.suffix != ".onnx":
         raise ModelError(f"{path}: not an .onnx file; make one with `figureground export RUN`")
     try:

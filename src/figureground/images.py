@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from figureground.arrays import Frame
 from figureground.atomic import atomic_path
 from figureground.errors import ImageError, OutputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+# Others are refused whatever their name: EPS, for one, would start an interpreter.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
 _DEEP = ("I;16", "I;16B", "I")  # Pillow's modes of 16-bit grey
 
 
-def read_image(path: Path) -> Frame:
+def read_image(path: str | Path) -> Frame:
     """Read a picture of any mode (grey, palette, CMYK, 16 bit, transparent over white) as a Frame.
 
     Raises:
         ImageError: missing, truncated, not a picture, or over 100 megapixels.
     """
-    picture = _open(path)
+    picture = _to_srgb(_open(Path(path)))
     if picture.mode in _DEEP:
         return np.repeat(_to_8_bits(picture)[:, :, None], 3, axis=2)
     if picture.has_transparency_data:
@@ -45,6 +48,19 @@ def read_matte(path: Path) -> NDArray[np.uint8]:
     return _to_8_bits(picture) if picture.mode in _DEEP else np.array(picture.convert("L"))
 
 
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """A picture with a colour profile of its own, such as a phone's Display P3, in sRGB; any other as it is."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "CMYK"):
+        return picture
+    try:
+        own = ImageCms.ImageCmsProfile(BytesIO(profile))
+        changed = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture  # a broken profile is no reason to refuse the picture
+    return changed or picture
+
+
 def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
     # Pillow's own conversion cuts off at 255 instead of scaling.
     return np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
@@ -54,7 +70,7 @@ def _open(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's limit is below this one
-            with Image.open(path) as picture:
+            with Image.open(path, formats=_FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width}x{picture.height}"
                     raise ImageError(f"{path}: {size} is over the limit of 100 megapixels; shrink it")
@@ -72,12 +88,13 @@ def _open(path: Path) -> Image.Image:
         raise ImageError(f"{path}: cannot be read ({error})") from error
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
     """Write an (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA uint8 array; the suffix chooses the format.
 
     Raises:
         OutputError: unknown suffix, transparency asked of JPEG, or the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() not in EXTENSIONS:
         raise OutputError(
             f"{path}: cannot write {path.suffix or 'a file without suffix'}; use one of {' '.join(EXTENSIONS)}"

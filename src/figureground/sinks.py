@@ -149,7 +149,7 @@ class Sound:
     """The sound of a file on its way into another: packet for packet where that can hold it, else re-encoded."""
 
     def __init__(self, path: Path, into: OutputContainer, begin: Fraction) -> None:
-        self._source = av.open(str(path))  # a file of its own: the source reads the pictures at its own pace
+        self._source = av.open(str(path.absolute()))  # a file of its own: the source reads the pictures at its own pace
         self._into = into
         self._begin = begin
         self._packets: Iterator[Packet[Any]] = iter(())

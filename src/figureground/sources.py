@@ -62,7 +62,7 @@ class VideoSource:
         if not os.path.exists(path):
             raise VideoError(f"{path}: no such file")
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path.absolute()))  # FFmpeg takes "10:30.mkv" for a protocol
         except _FFMPEG_ERRORS as error:
             raise VideoError(f"{path}: not a video this can read ({_reason(error)})") from error
         try:
@@ -116,8 +116,12 @@ class VideoSource:
             raise VideoError(f"{self.path}: cut short, it holds {float(end):.2f} of {float(whole):.2f} seconds")
 
     def __iter__(self) -> Iterator[Frame]:
-        for frame in self._decoded:
-            if frame.pts is not None:
+        # AVI has no presentation times: what FFmpeg makes up goes back and forth where there are B-frames.
+        counted = self._container.format.name == "avi"
+        for number, frame in enumerate(self._decoded):
+            if counted or frame.pts is None:
+                self.time = number / self.rate
+            else:
                 self.time = frame.pts * self.tick - self.begin
             with self._naming_damage():
                 picture = self._upright(frame)

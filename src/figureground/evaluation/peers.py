@@ -37,7 +37,10 @@ class TfliteModel:
         except ValueError as error:
             raise ModelError(f"{path}: not a model LiteRT can load ({str(error).splitlines()[0]})") from error
         self._interpreter.allocate_tensors()
-        (given,), (made,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        given, made = inputs[0], outputs[0]
+        if len(inputs) != 1 or len(outputs) != 1 or len(made["shape"]) != 4 or made["shape"][3] != 1:
+            raise ModelError(f"{path}: its output is {made['shape']}; want one output (1, H, W, 1)")
         if len(given["shape"]) != 4 or given["shape"][3] != 3 or given["dtype"] != np.float32:
             raise ModelError(
                 f"{path}: its input is {given['dtype'].__name__} {given['shape']}; want float32 (1, H, W, 3)"

@@ -54,6 +54,8 @@ def augment(
             frame, matte = _join((frame, matte), warp(other(rng), size, settings, rng))
         if rng.random() < settings.occluder:
             frame, matte = _occlude(frame, matte, rng)
+        if rng.random() < settings.clothes:
+            frame = _clothe(frame, matte, rng)
     return degrade(frame, settings, rng), matte
 
 
@@ -63,7 +65,7 @@ def warp(sample: Sample, size: int, settings: Augment, rng: np.random.Generator)
     height, width = matte.shape
     side = max(height, width) * np.exp(rng.uniform(*np.log(settings.zoom)))
     stretch = np.exp(rng.uniform(-settings.stretch, settings.stretch))
-    angle = np.deg2rad(rng.normal(0, settings.rotate / 2))
+    angle = np.deg2rad(rng.uniform(-settings.rotate, settings.rotate))
     flip = -1.0 if rng.random() < settings.flip else 1.0
     scale = np.array([size / side * stretch * flip, size / side / stretch])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * scale
@@ -121,17 +123,35 @@ def _join(first: Sample, second: Sample) -> Sample:
 
 
 def _occlude(frame: Frame, matte: Matte, rng: np.random.Generator) -> Sample:
-    """Cover a random convex patch with one colour or with a mirrored piece of the picture; it is no person."""
+    """Cover a random convex patch with one colour or with a blurred pattern; it is no person."""
     size = matte.shape[0]
-    points = (rng.normal(0, rng.uniform(0.06, 0.16), (6, 2)) + rng.uniform(0.1, 0.9, 2)) * size
-    patch = np.zeros((size, size), np.uint8)
-    cv2.fillConvexPoly(patch, cv2.convexHull(points.astype(np.int32)), 255, lineType=cv2.LINE_AA)
+    patch = _patch(size, rng.uniform(0.1, 0.9, 2), rng.uniform(0.06, 0.16), rng)
     colour = np.full_like(frame, rng.integers(0, 256, 3, np.uint8))
     if rng.random() < 0.5:
         texture = cv2.resize(rng.integers(0, 256, (8, 8, 3), np.uint8), (size, size), interpolation=cv2.INTER_CUBIC)
         colour = cv2.addWeighted(colour, 0.6, texture, 0.4, 0)
     hidden = matte.astype(np.uint16) * (255 - patch.astype(np.uint16)) // 255
     return _blend(colour, frame, patch), hidden.astype(np.uint8)
+
+
+def _clothe(frame: Frame, matte: Matte, rng: np.random.Generator) -> Frame:
+    """Paint a convex part of the person in one colour, its folds showing through more or less; it stays the person."""
+    rows, columns = np.nonzero(matte > 128)
+    if not len(rows):
+        return frame
+    size, place = matte.shape[0], int(rng.integers(len(rows)))
+    centre = np.array([columns[place], rows[place]]) / size
+    patch = _patch(size, centre, rng.uniform(0.08, 0.3), rng)
+    share = cv2.multiply(cv2.GaussianBlur(patch, (0, 0), rng.uniform(0.5, 3.0)), matte, scale=rng.uniform(0.6, 1) / 255)
+    return _blend(np.full_like(frame, rng.integers(0, 256, 3, np.uint8)), frame, share)
+
+
+def _patch(size: int, centre: NDArray[Any], spread: float, rng: np.random.Generator) -> Matte:
+    """A random convex shape; `centre` and `spread` in parts of the size."""
+    points = (rng.normal(0, spread, (6, 2)) + centre) * size
+    patch = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(patch, cv2.convexHull(points.astype(np.int32)), 255, lineType=cv2.LINE_AA)
+    return patch
 
 
 def degrade(frame: Frame, settings: Augment, rng: np.random.Generator) -> Frame:

@@ -38,6 +38,7 @@ class Augment:
     swap_background: float = 0.4  # needs `Recipe.backgrounds`
     second_person: float = 0.08
     occluder: float = 0.08
+    clothes: float = 0.0  # part of the person painted over in one colour, still the person
     negative: float = 0.06  # a background without any person; needs `Recipe.backgrounds`
 
     def __post_init__(self) -> None:

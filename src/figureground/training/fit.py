@@ -75,8 +75,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
         TrainingError: the loss is not finite, there is nothing to resume, or `run` holds another run.
         DatasetError: the dataset cannot be read.
     """
-    if (run / "last.npz").exists() and not resume:
-        raise TrainingError(f"{run}: holds a run already; add --resume to go on or choose another --output")
+    _check_run(recipe, dataset, run, resume)
     keras.utils.set_random_seed(recipe.seed)
     cv2.setNumThreads(1)  # the batches have threads of their own
     train = Samples.load(read_manifest(dataset, "train"), recipe.cache_side)
@@ -92,7 +91,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
     average, progress = [np.array(w) for w in model.get_weights()], Progress()
     if resume:
         average, progress = load_checkpoint(run / "last.npz", model)
-    _write_json(run / "config.json", asdict(recipe) | {"dataset": str(dataset)})
+    _write_json(run / "config.json", _config(recipe, dataset))
     _write_json(run / "environment.json", environment(dataset, recipe.seed))
 
     while progress.epoch < recipe.epochs and not _out_of_patience(recipe, progress):
@@ -109,6 +108,28 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
                 report(row)
         save_checkpoint(run / "last.npz", model, average, progress)
     return run / "best.keras"
+
+
+def _config(recipe: Recipe, dataset: Path) -> dict[str, object]:
+    return asdict(recipe) | {"dataset": str(dataset.resolve())}
+
+
+def _check_run(recipe: Recipe, dataset: Path, run: Path, resume: bool) -> None:
+    """A run's folder holds one run: nothing else may be written over it, nor go on under its name."""
+    if not resume:
+        if (run / "last.npz").exists() or (run / "best.keras").exists():
+            raise TrainingError(f"{run}: holds a run already; add --resume to go on or choose another --output")
+        return
+    if not (run / "config.json").exists():
+        raise TrainingError(f"{run}: no run to resume here; start it without --resume")
+    was = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(_config(recipe, dataset)))
+    changed = [name for name in now if name != "epochs" and was.get(name) != now[name]]
+    if changed:
+        name = changed[0]
+        raise TrainingError(
+            f"{run}: was begun with {name} {was.get(name)!r}, got {now[name]!r}; only epochs may change"
+        )
 
 
 def learning_rate(recipe: Recipe, steps: int, step: int) -> float:
@@ -155,7 +176,8 @@ def _scores(logit: NDArray[np.float64], mask: NDArray[np.float32]) -> tuple[floa
 def environment(dataset: Path, seed: int) -> dict[str, str | int]:
     """What decides the weights besides the recipe: versions, machine, code and data."""
     try:
-        command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        root = Path(__file__).parents[3]
+        command = ["git", f"--git-dir={root / '.git'}", f"--work-tree={root}", "describe", "--always", "--dirty"]
         revision = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         revision = ""  # an installed package, not a checkout

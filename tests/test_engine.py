@@ -94,14 +94,14 @@ def test_the_size_in_the_metadata_is_the_longest_side_of_the_input(red_finder: P
     engine(noise(640, 360))
     assert engine.size == 64
     assert engine.metadata["size"] == "64"
-    assert {(64, 64)} == set(engine._prepared) - {(32, 32)}
+    assert {(64, 64)} == set(engine._sessions) - {(32, 32)}
 
 
 def test_only_the_last_few_input_shapes_are_kept(red_finder: Path) -> None:
     engine = Engine(save_network(red_finder.with_name("large.onnx"), metadata={"size": "512"}))
     for height in range(32, 513, 32):
         engine(noise(512, height))
-    assert list(engine._prepared) == [(height, 512) for height in range(512 - 32 * (SESSIONS - 1), 513, 32)]
+    assert list(engine._sessions) == [(height, 512) for height in range(512 - 32 * (SESSIONS - 1), 513, 32)]
 
 
 @pytest.mark.parametrize("frame", [None, np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
@@ -111,7 +111,7 @@ def test_what_is_no_frame_is_refused(engine: Engine, frame: object) -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"huge: no such model; use small.* or the path of an \.onnx file"):
+    with pytest.raises(ModelError, match=r"huge: no such model; use small, an \.onnx file, or a run"):
         Engine("huge")
 
 
@@ -132,9 +132,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").mkdir()
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="no such model"):
         Engine(tmp_path / "model.onnx")
 
 

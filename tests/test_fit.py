@@ -249,13 +249,13 @@ def test_broken_checkpoint(spoil: Callable[[Path], object], dataset: Path, unint
 
 
 def test_nothing_to_resume(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no checkpoint to resume; start again without --resume"):
+    with pytest.raises(TrainingError, match="no run to resume here; start it without --resume"):
         fit(CLASSIC, dataset, tmp_path / "run", resume=True)
 
 
 def test_resuming_with_another_network(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
     run = copy_of(uninterrupted, tmp_path / "run")
-    with pytest.raises(TrainingError, match="use the recipe it was made with"):
+    with pytest.raises(TrainingError, match="was begun with width"):
         fit(replace(CLASSIC, width=1 / 32), dataset, run, resume=True)
 
 

@@ -6,6 +6,8 @@ import io
 import os
 import stat
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -279,11 +281,14 @@ def test_nothing_stands_at_the_name_until_the_write_is_done(tmp_path: Path) -> N
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
 def test_others_may_read_what_is_written_as_the_umask_says(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        write_image(tmp_path / "shared.png", plain(2, 2, RED))
-    finally:
-        os.umask(before)
+    script = """
+import os, sys
+os.umask(0o027)  # as a shell sets it, before the program starts
+import numpy
+from figureground.images import write_image
+write_image(sys.argv[1], numpy.zeros((2, 2, 3), numpy.uint8))
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "shared.png")], check=True)
     assert stat.S_IMODE((tmp_path / "shared.png").stat().st_mode) == 0o640
 
 

@@ -114,7 +114,9 @@ def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
 
 def _same_file(target: Path, sources: set[Path]) -> bool:
     """Whether `target` is one of `sources` under another spelling, as A.JPG and a.jpg are on some systems."""
-    return target.exists() and any(target.samefile(source) for source in sources if source.parent == target.parent)
+    return os.path.exists(target) and any(
+        target.samefile(source) for source in sources if source.parent == target.parent
+    )
 
 
 def _check_background(background: Path, jobs: Sequence[Job]) -> None:

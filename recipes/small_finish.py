@@ -1,7 +1,10 @@
 """The end of `small`'s training, at the size it runs at.
 
     figureground train DATASET --recipe small_finish --set backgrounds=FOLDER \\
-        --set start=runs/small/best.keras --output runs/small_finish
+        --set start=runs/small/best.keras --set epochs=36 --set learning_rate=1e-3 --output runs/small_finish
+
+40 s an epoch on two idle CPU cores; val accuracy .963 and IoU .855. The shipped weights went through it three times, see
+recipes/README.md.
 """
 
 from figureground.training.config import Augment, Recipe
@@ -11,12 +14,13 @@ RECIPE = Recipe(
     size=256,
     augment=Augment(zoom=(0.6, 1.2), occluder=0.0, clothes=0.4),
     cache_side=416,
-    epochs=36,
-    learning_rate=1e-3,
+    epochs=16,
+    learning_rate=5e-4,
     warmup_epochs=0.5,
     boundary_weight=2.0,
     average=0.998,
     mixed_precision=True,
+    choose_by="val_iou",
     negatives_only="clothing_*",
     validate_every=2,
 )

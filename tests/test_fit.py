@@ -28,7 +28,9 @@ from figureground.errors import DatasetError, TrainingError  # noqa: E402
 from figureground.images import read_matte, write_image  # noqa: E402
 from figureground.training import fit as fit_module  # noqa: E402
 from figureground.training.config import Recipe  # noqa: E402
-from figureground.training.fit import build_network, fit, learning_rate, load_model  # noqa: E402
+from figureground.training.dataset import Samples  # noqa: E402
+from figureground.training.fit import build_network, fit, learning_rate, load_model, validate  # noqa: E402
+from figureground.training.unet import logits_model  # noqa: E402
 
 TINY = Recipe("tiny", size=64, batch=4, epochs=7, learning_rate=3e-3)
 # The classic network at a 64th of its width: its graph is made in a third of the time. It has dropout, whose
@@ -356,3 +358,13 @@ def test_mixed_precision_keeps_float32_weights(dataset: Path, tmp_path: Path) ->
 def test_learning_rate(schedule: str, wanted: list[float]) -> None:
     recipe = Recipe("x", epochs=4, warmup_epochs=1.0, halve_every=2, learning_rate=0.1, schedule=schedule)
     assert [learning_rate(recipe, 2, step) for step in range(8)] == pytest.approx([0.1 * each for each in wanted])
+
+
+def test_the_best_weights_are_chosen_by_what_the_recipe_says(dataset: Path, tmp_path: Path) -> None:
+    rows: list[Row] = []
+    recipe = replace(TINY, epochs=5, learning_rate=0.02, choose_by="val_iou")
+    fit(recipe, dataset, tmp_path, report=rows.append)
+    shown = load_model(tmp_path / "best.keras")
+    val = Samples.load(read_manifest(dataset, "val"), recipe.cache_side)
+    got = validate(logits_model(shown), val, recipe)
+    assert got["val_iou"] == pytest.approx(max(row["val_iou"] for row in rows), abs=1e-4)

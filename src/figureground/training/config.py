@@ -17,6 +17,7 @@ CHOICES = {
     "schedule": ("cosine", "halve", "constant"),
     "optimizer": ("adamw", "adam"),
     "loss": ("bce", "bce_dice"),
+    "choose_by": ("val_loss", "val_iou"),
 }
 
 
@@ -83,7 +84,8 @@ class Recipe:
     mixed_precision: bool = False
     # when to look and when to stop
     validate_every: int = 1  # epochs
-    patience: int = 0  # validations without a better `val_loss` before stopping; 0: never
+    choose_by: str = "val_loss"  # val_loss (lowest) | val_iou (highest): which weights are the best
+    patience: int = 0  # validations without better weights before stopping; 0: never
     seed: int = 0
 
     def __post_init__(self) -> None:

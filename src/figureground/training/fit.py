@@ -68,8 +68,8 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
         report: called with the row of metrics.csv after every validation.
 
     Returns:
-        The path of `best.keras`: the weights (averaged, where the recipe asks for it) with the lowest
-        validation loss.
+        The path of `best.keras`: the best weights (averaged, where the recipe asks for it) by the
+        validation figure the recipe chooses by.
 
     Raises:
         TrainingError: the loss is not finite, there is nothing to resume, or `run` holds another run.
@@ -103,7 +103,7 @@ def fit(recipe: Recipe, dataset: Path, run: Path, resume: bool = False, report: 
             shown.set_weights(average if recipe.average else model.get_weights())
             row = {"epoch": progress.epoch, "seconds": round(progress.seconds, 1), "loss": loss}
             row |= validate(logits, val, recipe)
-            _keep(row, shown, run, progress)
+            _keep(row, shown, run, progress, recipe.choose_by)
             if report:
                 report(row)
         save_checkpoint(run / "last.npz", model, average, progress)
@@ -255,7 +255,7 @@ def _update_average(average: Weights, weights: Weights, decay: float, step: int)
         mean += (1 - keep) * (now - mean)
 
 
-def _keep(row: dict[str, float], model: keras.Model, run: Path, progress: Progress) -> None:
+def _keep(row: dict[str, float], model: keras.Model, run: Path, progress: Progress, choose_by: str) -> None:
     """Note a validation in the run's folder, and keep the weights if they are the best so far."""
     if not math.isfinite(row["val_loss"]):
         raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {progress.epoch}; {REMEDY}")
@@ -263,8 +263,9 @@ def _keep(row: dict[str, float], model: keras.Model, run: Path, progress: Progre
     _write_metrics(run / "metrics.csv", progress.rows)
     plot_curves(run / "curves.png", progress.rows)
     progress.waited += 1
-    if row["val_loss"] < progress.best:
-        progress.best, progress.best_epoch, progress.waited = row["val_loss"], progress.epoch, 0
+    value = -row["val_iou"] if choose_by == "val_iou" else row["val_loss"]
+    if value < progress.best:
+        progress.best, progress.best_epoch, progress.waited = value, progress.epoch, 0
         with atomic_path(run / "best.keras") as temporary:
             model.save(temporary)
 

@@ -3,8 +3,8 @@
     figureground train DATASET --recipe small_finish --set backgrounds=FOLDER \\
         --set start=runs/small/best.keras --set epochs=36 --set learning_rate=1e-3 --output runs/small_finish
 
-40 s an epoch on two idle CPU cores; val accuracy .963 and IoU .855. The shipped weights went through it three times, see
-recipes/README.md.
+40 s an epoch on two idle CPU cores; val accuracy .963 and IoU .855. The shipped weights went through it three times,
+see recipes/README.md.
 """
 
 from figureground.training.config import Augment, Recipe

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from skimage.transform import resize
 
 from figureground.arrays import Alpha, Frame
-from figureground.preprocess import HIGH, LOW, STRIDE, Fit, to_alpha, to_input
+from figureground.preprocess import HIGH, LOW, STRIDE, Fit, tidy, to_alpha, to_input
 from scenes import RED, noise, plain
 
 SIDES = st.integers(1, 8000)
@@ -128,3 +129,41 @@ def test_an_alpha_is_written_into_the_memory_given() -> None:
     fit, out = Fit.of(50, 40, 64), np.full((40, 50), 7, np.float32)
     assert to_alpha(np.ones((64, 64), np.float32), fit, out) is out
     assert (out == 1).all()
+
+
+def scene_with(holes: list[tuple[slice, slice]], specks: list[tuple[slice, slice]]) -> Alpha:
+    """A person that fills the middle of 100x100, less the holes, and specks beside it."""
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[10:100, 30:70] = 1
+    for hole in holes:
+        alpha[hole] = 0.3
+    for speck in specks:
+        alpha[speck] = 0.8
+    return alpha
+
+
+def test_a_small_hole_is_filled_and_a_small_speck_dropped() -> None:
+    small, speck = np.s_[40:44, 40:44], np.s_[20:24, 5:9]
+    assert np.array_equal(tidy(scene_with([small], [speck])), scene_with([], []))
+
+
+def test_a_large_hole_and_a_second_person_stay() -> None:
+    gap, person = np.s_[40:46, 40:46], np.s_[20:26, 5:11]
+    before = scene_with([gap], [person])
+    assert np.array_equal(tidy(before.copy()), before)
+
+
+def test_a_notch_at_the_edge_of_the_picture_is_no_hole() -> None:
+    before = scene_with([np.s_[96:100, 50:54]], [])
+    assert np.array_equal(tidy(before.copy()), before)
+
+
+def test_a_notch_in_the_outline_is_no_hole() -> None:
+    before = scene_with([np.s_[50:53, 30:34]], [])
+    assert np.array_equal(tidy(before.copy()), before)
+
+
+@given(arrays(np.float32, (40, 50), elements=st.floats(0, 1, width=32)))
+def test_tidying_sets_pixels_to_0_or_1_or_leaves_them(alpha: Alpha) -> None:
+    once = tidy(alpha.copy())
+    assert ((once == alpha) | (once == 0) | (once == 1)).all()

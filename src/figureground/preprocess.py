@@ -7,15 +7,17 @@ last row and column.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Alpha, Frame, Mask
 
 STRIDE = 32
 LOW, HIGH = 0.25, 0.75
+HOLE, SPECK = 0.003, 0.002  # parts of the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,32 @@ def to_alpha(output: Alpha, fit: Fit, out: Alpha | None = None) -> Alpha:
     """Cut the border off the network's `output`, (input_height, input_width), make it crisp, scale it to the frame.
 
     [LOW, HIGH] is stretched to [0, 1]: a sigmoid never says exactly 0 or 1, and without this a faint ghost of
-    the room shines through everywhere and the person is never quite opaque. 0.5 stays 0.5.
+    the room shines through everywhere and the person is never quite opaque. 0.5 stays 0.5. Then `tidy`.
     """
     crisp = (output[: fit.height, : fit.width] - np.float32(LOW)) * np.float32(1 / (HIGH - LOW))
     np.clip(crisp, 0, 1, out=crisp)
-    return cv2.resize(crisp, (fit.frame_width, fit.frame_height), dst=out)
+    return cv2.resize(tidy(crisp), (fit.frame_width, fit.frame_height), dst=out)
+
+
+def tidy(alpha: Alpha) -> Alpha:
+    """Fill small holes inside the person and drop small specks outside, in place.
+
+    A hole is enclosed by the person, touches no edge of the picture and covers less than HOLE of it; a speck
+    covers less than SPECK. A badge or a fold is often such a hole; the gap between arm and body is larger.
+    """
+    height, width = alpha.shape
+    for left, top, wide, high, inside in _patches(alpha < 0.9, HOLE):
+        if left > 0 and top > 0 and left + wide < width and top + high < height:
+            alpha[top : top + high, left : left + wide][inside] = 1
+    for left, top, wide, high, inside in _patches(alpha > 0.1, SPECK):
+        alpha[top : top + high, left : left + wide][inside] = 0
+    return alpha
+
+
+def _patches(mask: Mask, share: float) -> Iterator[tuple[int, int, int, int, Mask]]:
+    """The connected parts of `mask` below a share of the picture: their boxes, and which pixels of it they are."""
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    for label in range(1, count):
+        left, top, wide, high, area = boxes[label]
+        if area < share * mask.size:
+            yield left, top, wide, high, labels[top : top + high, left : left + wide] == label

@@ -14,7 +14,19 @@ from numpy.typing import NDArray
 from figureground.training.augment import Matte, Sample, augment, degrade, warp
 from figureground.training.config import Augment
 
-ALWAYS = ("flip", "colour", "grey", "blur", "noise", "jpeg", "dark", "swap_background", "second_person", "occluder")
+ALWAYS = (
+    "flip",
+    "colour",
+    "grey",
+    "blur",
+    "noise",
+    "jpeg",
+    "dark",
+    "swap_background",
+    "second_person",
+    "occluder",
+    "clothes",
+)
 OFF = replace(
     Augment(), rotate=0.0, zoom=(1.0, 1.0), shift=0.0, stretch=0.0, negative=0.0, **dict.fromkeys(ALWAYS, 0.0)
 )
@@ -115,8 +127,18 @@ def test_what_an_occluder_covers_is_no_person(seed: int) -> None:
     seen = (matte == whole) & (whole > 0)
     assert np.array_equal(frame[seen], plain[seen])
     # Blue is 77 all over the picture, so any other blue is the occluder's.
-    covered = cv2.erode((frame[..., 2] != 77).astype(np.uint8), np.ones((5, 5)), borderValue=(1,)) == 1
+    covered = cv2.erode((frame[..., 2] != 77).astype(np.uint8), np.ones((5, 5)), borderValue=(0,)) == 1
     assert not matte[covered].any()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_painted_clothes_stay_the_person(seed: int) -> None:
+    before = telltale(blob(seed))
+    plain, whole = augment(before, 64, MOVED, np.random.default_rng(seed))
+    frame, matte = augment(before, 64, replace(MOVED, clothes=1.0), np.random.default_rng(seed))
+    assert np.array_equal(matte, whole)
+    assert np.array_equal(frame[whole == 0], plain[whole == 0])
+    assert (frame != plain).any() == (whole > 128).any()
 
 
 def test_occluders_do_cover() -> None:

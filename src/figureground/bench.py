@@ -107,7 +107,7 @@ class _OurFrame:
         stages: dict[str, Callable[[], object]] = {
             "resize in": lambda: to_input(self.frame, self.fit, self.picture),
             "infer": self._infer,
-            "upsample": lambda: to_alpha(self.output, self.fit, self.alpha),
+            "tidy, upsample": lambda: to_alpha(self.output, self.fit, self.alpha),
             "composite": lambda: self.compositor(
                 self.frame, self.alpha, self.background(self.frame, self.alpha, Fraction(0))
             ),

@@ -65,24 +65,31 @@ def to_alpha(output: Alpha, fit: Fit, out: Alpha | None = None) -> Alpha:
 
 
 def tidy(alpha: Alpha) -> Alpha:
-    """Fill small holes inside the person and drop small specks outside, in place.
+    """Fill small holes inside the person and drop specks outside, in place.
 
-    A hole is enclosed by the person, touches no edge of the picture and covers less than HOLE of it; a speck
-    covers less than SPECK. A badge or a fold is often such a hole; the gap between arm and body is larger.
+    A hole is enclosed by the person, touches no edge of the picture and covers less than HOLE of it: a badge or a
+    fold is often one; the gap between arm and body is larger. A speck covers less than SPECK, or is nowhere half
+    person.
     """
     height, width = alpha.shape
-    for left, top, wide, high, inside in _patches(alpha < 0.9, HOLE):
-        if left > 0 and top > 0 and left + wide < width and top + high < height:
-            alpha[top : top + high, left : left + wide][inside] = 1
-    for left, top, wide, high, inside in _patches(alpha > 0.1, SPECK):
-        alpha[top : top + high, left : left + wide][inside] = 0
+    holes = np.zeros(alpha.shape, np.uint8)
+    for top, left, bottom, right, inside in _patches(alpha < 0.5):
+        enclosed = left > 0 and top > 0 and right < width and bottom < height
+        if enclosed and np.count_nonzero(inside) < HOLE * alpha.size:
+            holes[top:bottom, left:right][inside] = 1
+    if holes.any():
+        alpha[cv2.dilate(holes, np.ones((5, 5), np.uint8)) > 0] = 1  # with their soft rim
+    for top, left, bottom, right, inside in _patches(alpha > 0.1):
+        part = alpha[top:bottom, left:right]
+        if np.count_nonzero(inside) < SPECK * alpha.size or part[inside].max() < 0.5:
+            part[inside] = 0
     return alpha
 
 
-def _patches(mask: Mask, share: float) -> Iterator[tuple[int, int, int, int, Mask]]:
-    """The connected parts of `mask` below a share of the picture: their boxes, and which pixels of it they are."""
+def _patches(mask: Mask) -> Iterator[tuple[int, int, int, int, Mask]]:
+    """The connected parts of `mask`: their boxes (top, left, bottom, right), and which pixels of them they are."""
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     for label in range(1, count):
-        left, top, wide, high, area = boxes[label]
-        if area < share * mask.size:
-            yield left, top, wide, high, labels[top : top + high, left : left + wide] == label
+        left, top, width, height, _ = boxes[label].tolist()
+        bottom, right = top + height, left + width
+        yield top, left, bottom, right, labels[top:bottom, left:right] == label

@@ -7,12 +7,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 from skimage import data
 
 from figureground.arrays import Frame
 from figureground.engine import Engine
 from networks import save_network
 from scenes import Scene, make_scene
+
+# A busy machine is slow; no test of ours is about time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -128,12 +128,6 @@ def test_the_border_is_cut_off_before_the_alpha_is_scaled() -> None:
     assert to_alpha(output, fit).max() == 0
 
 
-def test_an_alpha_is_written_into_the_memory_given() -> None:
-    fit, out = Fit.of(50, 40, 64), np.full((40, 50), 7, np.float32)
-    assert to_alpha(np.ones((64, 64), np.float32), fit, out) is out
-    assert (out == 1).all()
-
-
 def scene_with(holes: list[tuple[slice, slice]], specks: list[tuple[slice, slice]]) -> Alpha:
     """A person that fills the middle of 100x100, less the holes, and specks beside it."""
     alpha = np.zeros((100, 100), np.float32)

@@ -97,17 +97,15 @@ class _OurFrame:
     def __init__(self, engine: Engine, frame: Frame) -> None:
         self.engine, self.frame = engine, frame
         self.fit = Fit.of(frame.shape[1], frame.shape[0], engine.size)
-        self.picture = np.empty((self.fit.input_height, self.fit.input_width, 3), np.uint8)
-        self.alpha = np.empty(frame.shape[:2], np.float32)
         self.background, self.blur = Still(frame[::-1, ::-1].copy()), Blur()
         self.compositor = Compositor()
         self.times: dict[str, list[float]] = {}
 
     def run(self) -> None:
         stages: dict[str, Callable[[], object]] = {
-            "resize in": lambda: to_input(self.frame, self.fit, self.picture),
+            "resize in": self._resize,
             "infer": self._infer,
-            "tidy, upsample": lambda: to_alpha(self.output, self.fit, self.alpha),
+            "tidy, upsample": self._upsample,
             "composite": lambda: self.compositor(
                 self.frame, self.alpha, self.background(self.frame, self.alpha, Fraction(0))
             ),
@@ -118,8 +116,16 @@ class _OurFrame:
             stage()
             self.times.setdefault(name, []).append(time.perf_counter() - begun)
 
+    # As `Engine` does it, memory for the input and the alpha included.
+    def _resize(self) -> None:
+        picture = np.empty((self.fit.input_height, self.fit.input_width, 3), np.uint8)
+        self.picture = to_input(self.frame, self.fit, picture)
+
     def _infer(self) -> None:
         self.output = self.engine.run(self.picture)
+
+    def _upsample(self) -> None:
+        self.alpha = to_alpha(self.output, self.fit)
 
 
 def _scene(width: int, height: int) -> Frame:

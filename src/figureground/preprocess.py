@@ -53,7 +53,7 @@ def to_input(frame: Frame, fit: Fit, out: Frame) -> Frame:
     return out
 
 
-def to_alpha(output: Alpha, fit: Fit, out: Alpha | None = None) -> Alpha:
+def to_alpha(output: Alpha, fit: Fit) -> Alpha:
     """Cut the border off the network's `output`, (input_height, input_width), make it crisp, scale it to the frame.
 
     [LOW, HIGH] is stretched to [0, 1]: a sigmoid never says exactly 0 or 1, and without this a faint ghost of
@@ -61,7 +61,7 @@ def to_alpha(output: Alpha, fit: Fit, out: Alpha | None = None) -> Alpha:
     """
     crisp = (output[: fit.height, : fit.width] - np.float32(LOW)) * np.float32(1 / (HIGH - LOW))
     np.clip(crisp, 0, 1, out=crisp)
-    return cv2.resize(tidy(crisp), (fit.frame_width, fit.frame_height), dst=out)
+    return cv2.resize(tidy(crisp), (fit.frame_width, fit.frame_height))
 
 
 def tidy(alpha: Alpha) -> Alpha:

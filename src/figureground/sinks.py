@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av import AudioFrame, AudioStream, Packet, VideoFrame, VideoStream
 from av.audio.resampler import AudioResampler
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
@@ -82,8 +82,13 @@ def video_sink(path: Path, like: VideoSource, transparent: bool = False) -> Iter
     """
     encoding = encoding_for(path, transparent)
     kind = _FORMATS[path.suffix.lower()]
-    with atomic_path(path) as temporary, _writing(path), av.open(str(temporary), "w", format=kind) as container:
-        sink = VideoSink(container, encoding, like)
+    with (
+        atomic_path(path) as temporary,
+        _writing(path),
+        av.open(str(like.path.absolute())) as heard,  # once more: the source reads the pictures at its own pace
+        av.open(str(temporary), "w", format=kind) as container,
+    ):
+        sink = VideoSink(container, encoding, like, heard)
         yield sink
         sink.finish()
 
@@ -91,7 +96,9 @@ def video_sink(path: Path, like: VideoSource, transparent: bool = False) -> Iter
 class VideoSink:
     """What `video_sink` gives: takes pictures of the source's size, in order."""
 
-    def __init__(self, container: OutputContainer, encoding: Encoding, like: VideoSource) -> None:
+    def __init__(
+        self, container: OutputContainer, encoding: Encoding, like: VideoSource, heard: InputContainer
+    ) -> None:
         self._container = container
         self._like = like
         self._clock = _clock(like.rate)
@@ -108,7 +115,7 @@ class VideoSink:
         self._stream = stream
         self._first: Fraction | None = None
         self._pts = -1
-        self._sound = Sound(like.path, container, like.begin)
+        self._sound = Sound(heard, container, like.begin)
 
     def send(self, picture: NDArray[np.uint8], time: Fraction) -> None:
         """Write one (H, W, 3) or, for a transparent file, (H, W, 4) picture, to be shown at `time` seconds."""
@@ -148,16 +155,15 @@ def _writing(path: Path) -> Iterator[None]:
 class Sound:
     """The sound of a file on its way into another: packet for packet where that can hold it, else re-encoded."""
 
-    def __init__(self, path: Path, into: OutputContainer, begin: Fraction) -> None:
-        self._source = av.open(str(path.absolute()))  # a file of its own: the source reads the pictures at its own pace
+    def __init__(self, source: InputContainer, into: OutputContainer, begin: Fraction) -> None:
         self._into = into
         self._begin = begin
         self._packets: Iterator[Packet[Any]] = iter(())
         self._waiting: Packet[Any] | None = None
         self._resampler: AudioResampler | None = None
-        if self._source.streams.audio:
-            self._stream = self._add(self._source.streams.audio[0])
-            self._packets = self._source.demux(self._source.streams.audio[0])
+        if source.streams.audio:
+            self._stream = self._add(source.streams.audio[0])
+            self._packets = source.demux(source.streams.audio[0])
 
     def _add(self, stream: AudioStream) -> AudioStream:
         name, container = stream.codec_context.codec.canonical_name, self._into.format.name

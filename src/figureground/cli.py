@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from figureground.batch import Result
+    from figureground.data.finish import Prepared
     from figureground.evaluation.evaluate import Evaluation
 
 app = typer.Typer(
@@ -99,6 +100,84 @@ def _say(result: Result) -> None:
     else:
         rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
         print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+
+
+@app.command()
+def prepare(
+    sources: Annotated[list[Path], typer.Argument(help="Folders of annotated pictures, or annotation files.")],
+    output: Annotated[Path, typer.Option(help="The dataset folder to write.")],
+    notation: Annotated[
+        str,
+        typer.Option(
+            "--format", help="auto, coco, supervisely, labelme, via, cvat, labelbox, yolo, voc, masks, prepared."
+        ),
+    ] = "auto",
+    classes: Annotated[str, typer.Option(help="What to segment: names, numbers or colours of masks.")] = "person",
+    split: Annotated[
+        str,
+        typer.Option(help="Shares of train, val and test; left out: 0.8,0.2,0, and a prepared dataset keeps its own."),
+    ] = "",
+    group_by: Annotated[
+        str, typer.Option(help="Regular expression of the part of a path that pictures of one group share.")
+    ] = "",
+    only_sources: Annotated[str, typer.Option(help="Take only these sources of prepared datasets.")] = "",
+    coverage: Annotated[
+        str, typer.Option(help="Least and largest share of a picture that the mask may cover.")
+    ] = "0,1",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any annotation was rejected.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Turn annotated pictures of any notation into a dataset; every annotation is accounted for."""
+    with _needs("train"):
+        from figureground.data.prepare import Settings
+        from figureground.data.prepare import prepare as work
+
+    settings = Settings(notation, _listed(classes), split, group_by, _listed(only_sources), _numbers(coverage))
+    with _progress("pictures/s") as bar:
+        tasks = {step: bar.add_task(step, total=None, visible=False) for step in ("reading", "writing")}
+
+        def progress(step: str, done: int, total: int) -> None:
+            bar.update(tasks[step], completed=done, total=total or None, visible=True)
+
+        result = work(sources, output, settings, progress)
+    print(json.dumps(asdict(result), indent=1) if as_json else _account(result))
+    return int(strict and result.rejected > 0)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise FigureGroundError(f"--coverage {text}: want two numbers, as in 0.01,0.9") from error
+    return low, high
+
+
+def _account(result: Prepared) -> str:
+    """The summary table of `prepare`."""
+    width = max(12, *map(len, result.pictures))
+    lines = [f"{'source':<{width}} {'pictures':>8} {'train':>7} {'val':>6} {'test':>6}"]
+    for name, splits in result.pictures.items():
+        lines.append(
+            f"{name:<{width}} {sum(splits.values()):>8} {splits['train']:>7} {splits['val']:>6} {splits['test']:>6}"
+        )
+    lines.append(f"\nannotations: {result.accepted} accepted, {result.repaired} repaired, {result.rejected} rejected")
+    lines += [f"  {number:>6}  {reason}" for reason, number in list(result.reasons.items())[:8]]
+    if result.reasons:
+        lines.append(f"  each with file, place and reason in {result.rejects}")
+    others = ", ".join(f"{name} {number}" for name, number in list(result.other_classes.items())[:6])
+    told = (
+        (sum(result.other_classes.values()), f"annotations of other classes ({others})"),
+        (result.ignored, "regions to ignore, left as background"),
+        (result.without_annotation, "pictures that no annotation names, not taken"),
+        (result.other_sources, "pictures of other sources, not taken"),
+        (result.out_of_coverage, "pictures outside --coverage, not taken"),
+        (result.near_duplicates, "pictures kept with near-duplicates of theirs on one side of the split"),
+    )
+    return "\n".join(lines + [f"{number:>8}  {what}" for number, what in told if number])
 
 
 @app.command()
@@ -206,6 +285,34 @@ def bench(
         raise FigureGroundError(f"--size {size}: want WIDTHxHEIGHT up to 8192, as in 1280x720")
     result = measure(int(width), int(height), threads, peers)
     print(json.dumps(asdict(result), indent=1) if as_json else table(result))
+    return 0
+
+
+@app.command()
+def explore(
+    dataset: Dataset,
+    output: Annotated[
+        Path | None, typer.Option(help="The page; left out: report.html, or none where --json is given.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Look at a dataset: figures, samples, odd annotations, near-duplicates and leaks, as one HTML page."""
+    from figureground.atomic import check_writable
+    from figureground.data.explore import explore as look
+    from figureground.data.explore import table
+    from figureground.data.explore_page import load_template, write_page
+
+    page = output if as_json else output or Path("report.html")
+    with _needs("train"):
+        template = load_template() if page else None  # what is missing is told before the work, not after it
+    if page:
+        check_writable(page.parent)
+    with _progress("pictures/s") as bar:
+        task = bar.add_task("explore", total=None)
+        result = look(dataset, progress=lambda n, all_: bar.update(task, completed=n, total=all_))
+    if page and template:
+        write_page(result, dataset, page, template)
+    print(json.dumps(asdict(result), indent=1) if as_json else f"{table(result)}\n{page}")
     return 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from figureground.arrays import Frame
 from figureground.atomic import atomic_path
@@ -19,6 +21,16 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
+_TURNS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _DEEP = ("I;16", "I;16B", "I")  # Pillow's modes of 16-bit grey
 
 
@@ -48,6 +60,36 @@ def read_matte(path: Path) -> NDArray[np.uint8]:
     return _to_8_bits(picture) if picture.mode in _DEEP else np.array(picture.convert("L"))
 
 
+def read_alpha(file: Path | BytesIO) -> NDArray[np.uint8] | None:
+    """The alpha channel of a picture, (H, W) uint8, a palette's transparency included; None if it has none.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    picture = _open(file)
+    return np.array(picture.convert("RGBA").getchannel("A")) if picture.has_transparency_data else None
+
+
+def read_levels(file: Path | BytesIO) -> NDArray[np.uint8]:
+    """What is stored in a label picture: (H, W) uint8 palette indices or grey levels, else (H, W, 3) RGB.
+
+    A colour picture without any colour counts as grey; 1 bit is read as 0 and 255, 16 bits are scaled to 8.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    picture = _open(file)
+    if picture.mode == "P":
+        return np.array(picture)
+    if picture.mode in _DEEP:
+        return _to_8_bits(picture)
+    if picture.mode in ("1", "L", "LA"):
+        return np.array(picture.convert("L"))
+    pixels = np.array(picture.convert("RGB"))
+    is_grey = (pixels == pixels[:, :, :1]).all()
+    return np.ascontiguousarray(pixels[:, :, 0]) if is_grey else pixels
+
+
 def _to_srgb(picture: Image.Image) -> Image.Image:
     """A picture with a colour profile of its own, such as a phone's Display P3, in sRGB; any other as it is."""
     profile = picture.info.get("icc_profile")
@@ -66,26 +108,61 @@ def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
     return np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
 
 
-def _open(path: Path) -> Image.Image:
+def stored_size(path: Path) -> tuple[int, int, int]:
+    """Width and height of a picture file as stored, and its EXIF orientation (1: as stored, to 8), pixels unread.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with _limited(path) as picture:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return picture.width, picture.height, orientation if orientation in _TURNS else 1
+
+
+def format_suffix(data: bytes) -> str:
+    """The suffix, such as `.jpg`, of a picture file's content.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with _limited(BytesIO(data)) as picture:
+        return {"JPEG": ".jpg", "TIFF": ".tif"}.get(picture.format or "", f".{picture.format}".lower())
+
+
+def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Pixels as stored, (H, W) or (H, W, C), turned as an EXIF orientation asks (CIPA DC-008, 4.6.4)."""
+    method = _TURNS.get(orientation)
+    return pixels if method is None else np.array(Image.fromarray(pixels).transpose(method))
+
+
+def _open(file: Path | BytesIO) -> Image.Image:
+    with _limited(file) as picture:
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+
+
+@contextmanager
+def _limited(file: Path | BytesIO) -> Iterator[Image.Image]:
+    """An opened picture file within the limits; whatever Pillow raises while it is open becomes an ImageError."""
+    name = file if isinstance(file, Path) else "picture"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's limit is below this one
-            with Image.open(path, formats=_FORMATS) as picture:
+            with Image.open(file, formats=_FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width}x{picture.height}"
-                    raise ImageError(f"{path}: {size} is over the limit of 100 megapixels; shrink it")
-                picture.load()
-                return ImageOps.exif_transpose(picture)
+                    raise ImageError(f"{name}: {size} is over the limit of 100 megapixels; shrink it")
+                yield picture
     except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such file") from error
+        raise ImageError(f"{name}: no such file") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: over the limit of 100 megapixels; shrink it") from error
+        raise ImageError(f"{name}: over the limit of 100 megapixels; shrink it") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not a picture this can read; want {' '.join(EXTENSIONS)}") from error
+        raise ImageError(f"{name}: not a picture this can read; want {' '.join(EXTENSIONS)}") from error
     except ImageError:
         raise
     except Exception as error:  # on broken data Pillow's decoders raise anything: OSError, SyntaxError, struct.error...
-        raise ImageError(f"{path}: cannot be read ({error})") from error
+        raise ImageError(f"{name}: cannot be read ({error})") from error
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:

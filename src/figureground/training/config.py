@@ -13,7 +13,7 @@ from figureground.errors import RecipeError
 from figureground.preprocess import STRIDE
 
 CHOICES = {
-    "network": ("light", "classic"),
+    "network": ("light", "base", "classic"),
     "schedule": ("cosine", "halve", "constant"),
     "optimizer": ("adamw", "adam"),
     "loss": ("bce", "bce_dice"),
@@ -58,7 +58,7 @@ class Recipe:
 
     name: str
     # network
-    network: str = "light"  # light | classic
+    network: str = "light"  # light | base | classic
     width: float = 1.0  # of the classic network's channels
     dropout: float = 0.0
     size: int = 160  # training crops are size x size

@@ -29,7 +29,7 @@ from figureground.training.checkpoint import Progress, Weights, load_checkpoint,
 from figureground.training.config import Recipe
 from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, training_batches, validation_batches
 from figureground.training.losses import make_loss
-from figureground.training.unet import classic_unet, light_unet, logits_model
+from figureground.training.unet import base_unet, classic_unet, light_unet, logits_model
 
 AVERAGE_EVERY = 10  # steps between updates of the weights' moving average
 REMEDY = "lower learning_rate"
@@ -40,7 +40,7 @@ def build_network(recipe: Recipe) -> keras.Model:
     """The recipe's network, untrained, for pictures of any size its strides divide."""
     if recipe.network == "classic":
         return classic_unet(recipe.width, recipe.dropout, (None, None))
-    return light_unet()
+    return base_unet() if recipe.network == "base" else light_unet()
 
 
 def load_model(path: Path) -> keras.Model:

@@ -16,6 +16,9 @@ CLASSIC_WIDTHS = (64, 128, 256, 512, 1024)
 LIGHT_WIDTHS = (16, 32, 48, 64, 96)
 LIGHT_BLOCKS = (0, 0, 1, 1, 2)
 LIGHT_DECODER = (16, 16, 32, 48)
+BASE_WIDTHS = (32, 48, 64, 112, 192)
+BASE_BLOCKS = (0, 1, 1, 2, 2)
+BASE_DECODER = (24, 32, 48, 64)
 
 
 @keras.saving.register_keras_serializable(package="figureground")
@@ -103,6 +106,11 @@ def light_unet(
     # Stride 2 and kernel 2: a 1x1 convolution to four values and a pixel shuffle, in one layer.
     logits = layers.Conv2DTranspose(1, 2, strides=2, dtype="float32", name="logits")(x)
     return _with_heads(picture, logits, "light_unet")
+
+
+def base_unet() -> keras.Model:
+    """`light_unet` at three times the cost, with 3.8 times the parameters, for photographs and stronger machines."""
+    return light_unet(BASE_WIDTHS, BASE_BLOCKS, BASE_DECODER)
 
 
 def classic_unet(

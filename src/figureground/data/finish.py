@@ -1,0 +1,213 @@
+"""The last step of preparing: groups, splits, and the files that describe the dataset."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from figureground.atomic import atomic_path
+from figureground.data.manifest import COLUMNS, SPLITS
+from figureground.data.similar import components, near_duplicates
+from figureground.data.splits import Placing, common_group, common_split, split_of
+from figureground.data.state import State
+from figureground.errors import DatasetError
+from figureground.version import __version__
+
+REJECTS = ("file", "place", "annotation", "action", "reason")
+UNKNOWN = "not stated"
+_OLD = ".manifest.old.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What became of every picture and annotation."""
+
+    pictures: dict[str, dict[str, int]]  # by source and split
+    accepted: int  # annotations
+    repaired: int
+    rejected: int
+    ignored: int  # regions marked as neither person nor background
+    other_classes: dict[str, int]  # annotations by the class that was not asked for
+    other_sources: int  # pictures
+    out_of_coverage: int  # pictures
+    without_annotation: int  # pictures that no annotation file names
+    near_duplicates: int  # pictures grouped with another for their looks
+    reasons: dict[str, int]  # why annotations were repaired or rejected, most frequent first
+    rejects: str  # the path of rejects.csv
+
+
+def is_ours(dataset: Path) -> bool:
+    """Whether `prepare` wrote this folder."""
+    try:
+        return "prepared_by" in json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def finish(state: State, dataset: Path, placing: Placing, sources: list[Path]) -> Prepared:
+    """Place every picture and write manifest.csv, rejects.csv and dataset.json.
+
+    Raises:
+        DatasetError: no picture could be used.
+        OutputError: the files cannot be written.
+    """
+    with atomic_path(dataset / "rejects.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(REJECTS)
+        writer.writerows([_printable(part) for part in row] for row in state.problems())
+    near = _place(state, placing)
+    pictures, licences = _write_manifest(state, dataset)
+    result = _summary(state, dataset, pictures, near)
+    if not pictures:
+        raise DatasetError(f"no picture could be used: {_why_empty(result)}")
+    _write_description(dataset, pictures, licences, sources)
+    _remove_stale(dataset)
+    return result
+
+
+def _place(state: State, placing: Placing) -> int:
+    """Give every picture its group and split; the number of pictures grouped for their looks alone."""
+    numbers, looks, groups, splits = list[int](), list[list[int]](), list[str](), list[str]()
+    for number, look in state.looks():
+        path, picture = state.origin(number)
+        numbers.append(number)
+        looks.append(look)
+        groups.append(picture.group or placing.group(path))
+        splits.append(picture.split if placing.keep else "")
+    pairs = near_duplicates(np.array(looks, np.uint64).reshape(-1, 4))
+    members = defaultdict[int, list[int]](list)
+    for index, component in enumerate(components(len(numbers), np.concatenate([pairs, _same(groups)]))):
+        members[int(component)].append(index)
+    for indices in members.values():
+        group = common_group({groups[index] for index in indices})
+        given = [splits[index] for index in indices if splits[index]]
+        split = common_split(given) if given else split_of(group, placing.shares)
+        for index in indices:
+            state.place(numbers[index], group, split)
+    return sum(len(set(map(groups.__getitem__, indices))) for indices in members.values()) - len(members)
+
+
+def _same(groups: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Pairs of indices that chain the members of every group, (M, 2)."""
+    last, pairs = dict[str, int](), list[tuple[int, int]]()
+    for index, group in enumerate(groups):
+        if group in last:
+            pairs.append((last[group], index))
+        last[group] = index
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _write_manifest(state: State, dataset: Path) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+    """The number of pictures by source and split, and by source and licence."""
+    pictures = defaultdict[str, dict[str, int]](lambda: dict.fromkeys(SPLITS, 0))
+    licences = defaultdict[str, Counter[str]](Counter)
+    with atomic_path(dataset / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for name, source, group, split, picture, done in state.placed():
+            licence = " ".join(picture.licence.split()) or UNKNOWN
+            size = (done.width, done.height)
+            row = (name, done.image, done.mask, *size, source, group, split, f"{done.coverage:.4f}", done.sha256)
+            writer.writerow([_printable(part) for part in (*row, licence)])
+            pictures[source][split] += 1
+            licences[source][licence] += 1
+    return dict(pictures), {source: dict(sorted(counts.items())) for source, counts in licences.items()}
+
+
+def _printable(value: object) -> str:
+    """A field without what UTF-8 or a reader of lines cannot hold: undecodable bytes, control characters."""
+    text = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(part if part.isprintable() else repr(part)[1:-1] for part in text)
+
+
+def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], near: int) -> Prepared:
+    fates = defaultdict[str, Counter[str]](Counter)
+    for _, label, fate, number in state.counts():
+        fates[fate][label] += number
+    accepted = out = 0
+    for outcome in state.outcomes():
+        accepted += outcome.accepted if outcome.image else 0
+        out += bool(outcome.left_out)
+    return Prepared(
+        pictures=pictures,
+        accepted=accepted,
+        repaired=state.tally("repaired"),
+        rejected=state.tally("rejected"),
+        ignored=fates["ignored"].total(),
+        other_classes=dict(fates["other"].most_common()),
+        other_sources=fates["other source"].total(),
+        out_of_coverage=out,
+        without_annotation=fates["no annotation"].total(),
+        near_duplicates=near,
+        reasons=state.reasons(),
+        rejects=str(dataset / "rejects.csv"),
+    )
+
+
+def _why_empty(result: Prepared) -> str:
+    if result.rejected:
+        reason, number = next(iter(result.reasons.items()))
+        return f"{number} times {reason}; all are in {result.rejects}"
+    if result.out_of_coverage or result.other_sources:
+        return "all were filtered out"
+    return "the sources hold no annotations"
+
+
+def _write_description(
+    dataset: Path, pictures: dict[str, dict[str, int]], licences: dict[str, dict[str, int]], sources: list[Path]
+) -> None:
+    known = dict[str, Any]()
+    for source in sources:
+        known |= _described(source)
+    description = {
+        "name": dataset.resolve().name,
+        "format": 1,
+        "prepared_by": f"figureground {__version__}",
+        "counts": {source: {split: n for split, n in counts.items() if n} for source, counts in pictures.items()},
+        "licences": licences,
+        "sources": {source: known[source] for source in sorted(pictures) if source in known},
+    }
+    with atomic_path(dataset / "dataset.json") as temporary:
+        temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _described(source: Path) -> dict[str, Any]:
+    """What a prepared dataset says of where its sources come from."""
+    try:
+        said = json.loads((source / "dataset.json").read_text(encoding="utf-8"))["sources"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def set_aside(dataset: Path) -> None:
+    """Take an earlier manifest away while the dataset is written anew: what is half written must not look whole."""
+    manifest = dataset / "manifest.csv"
+    if manifest.exists():
+        manifest.replace(dataset / _OLD)
+
+
+def _remove_stale(dataset: Path) -> None:
+    """Remove what the earlier manifest named and this one does not, and what a killed run left half written."""
+    old = dataset / _OLD
+    if old.exists():
+        kept = _named(dataset / "manifest.csv")
+        for name in _named(old) - kept:
+            (dataset / name).unlink(missing_ok=True)
+        old.unlink()
+    for folder in ("images", "masks"):
+        for file in (dataset / folder).glob(".*.part.*"):
+            file.unlink(missing_ok=True)
+
+
+def _named(manifest: Path) -> set[str]:
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = {row[column] for row in rows for column in ("image", "mask")}
+    return {name for name in names if Path(name).parent.as_posix() in ("images", "masks")}

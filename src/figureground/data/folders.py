@@ -1,0 +1,119 @@
+"""The files of a source: walked in order, pictures found by name, nothing followed out of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from figureground.data.records import Problem
+from figureground.errors import DatasetError
+from figureground.images import EXTENSIONS
+
+BESIDE = ("images", "image", "imgs", "img", "photos", "JPEGImages", "data")  # where notations keep their pictures
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+def walk(root: Path) -> Iterator[Path | Problem]:
+    """Every file under `root`, sorted by path; links to folders are not followed, links out of it not given.
+
+    Hidden files and folders are skipped: they are those of tools.
+    """
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Problem(str(root), "", "", "rejected", f"the folder cannot be read ({error.strerror or error})")
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        path = Path(entry.path)
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(path)
+            elif entry.is_symlink() and path.is_dir():
+                yield _rejected(path, "a symbolic link to a folder: not followed")
+            elif path.exists():
+                yield path
+            else:
+                yield _rejected(path, "a symbolic link that leads nowhere")
+        except OSError as error:  # a link that leads to itself
+            yield _rejected(path, f"cannot be read ({error.strerror or error})")
+
+
+def _rejected(path: Path, reason: str) -> Problem:
+    return Problem(str(path), "", "", "rejected", reason)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name is a picture's."""
+    return path.suffix.lower() in EXTENSIONS
+
+
+class Finder:
+    """Finds the pictures that annotations name, inside one source only."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._real = root.resolve()
+
+    def find(self, name: str, file: Path) -> tuple[Path, str]:
+        """Where the picture called `name` in the annotation file `file` is, and what had to be mended to find it.
+
+        Looks where the name leads from the annotation file, from the source's root, and in the customary
+        folders beside them; then for the one picture of this file name anywhere in the source.
+
+        Raises:
+            DatasetError: it is not in the source, or there are several.
+        """
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+        if not parts or "\0" in name:
+            raise DatasetError("no picture is named")
+        leads_out = name.startswith(("/", "\\")) or bool(_DRIVE.match(name))
+        if not leads_out:
+            for base in self._bases(file):
+                path = Path(os.path.normpath(base.joinpath(*parts)))
+                if self.holds(path):
+                    return path, ""
+        path = self._by_name(parts, name)
+        leads_out = leads_out or ".." in parts
+        return path, f"its path {name[:200]} leads out of the source: took {path}" if leads_out else ""
+
+    def _bases(self, file: Path) -> Iterator[Path]:
+        for folder in dict.fromkeys((file.parent, self._root, file.parent.parent)):
+            yield folder
+            for beside in BESIDE:
+                yield folder / beside
+
+    def holds(self, path: Path) -> bool:
+        """Whether `path` is a file in the source, links followed."""
+        try:
+            return path.is_file() and path.resolve().is_relative_to(self._real)
+        except (OSError, ValueError):  # a name no file system knows, a link to itself
+            return False
+
+    def _by_name(self, parts: list[str], name: str) -> Path:
+        found = [path for path in self._pictures.get(parts[-1], []) if self.holds(path)]
+        for length in range(2, len(parts) + 1):  # the more of its folders agree, the better
+            if len(found) < 2:
+                break
+            tail = tuple(parts[-length:])
+            found = [path for path in found if path.parts[-length:] == tail] or found
+        if len(found) > 1:
+            shown = " and ".join(str(path) for path in found[:3])
+            raise DatasetError(f"several pictures are called {parts[-1]}: {shown}; say which by its folder")
+        if not found:
+            raise DatasetError(f"its picture {name[:200]} is not in {self._root}")
+        return found[0]
+
+    @cached_property
+    def _pictures(self) -> dict[str, list[Path]]:
+        """Every picture of the source by its file name; made only when a name leads nowhere."""
+        found = defaultdict[str, list[Path]](list)
+        for path in walk(self._root):
+            if isinstance(path, Path) and is_picture(path):
+                found[path.name].append(path)
+        return found

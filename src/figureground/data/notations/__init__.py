@@ -1,0 +1,19 @@
+"""One module a notation. Each has
+
+NAME        as `--format` takes it
+SUFFIXES    of its annotation files
+claims      whether a file (by its path, and the beginning and end of its text) is written in it
+read        its pictures, and its problems, as records; nothing of a broken file may raise but a DatasetError,
+            which says what is lost with the rest of the file
+
+To add one, write its module and name it here.
+"""
+
+from __future__ import annotations
+
+from figureground.data.notations import coco, prepared, supervisely
+from figureground.data.records import Claims, Read
+
+NOTATIONS: dict[str, tuple[tuple[str, ...], Claims, Read]] = {
+    module.NAME: (module.SUFFIXES, module.claims, module.read) for module in (coco, supervisely, prepared)
+}

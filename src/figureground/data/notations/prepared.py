@@ -1,0 +1,47 @@
+"""A dataset that `prepare` has written: to merge, filter or split it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from figureground.data.manifest import COLUMNS, read_manifest
+from figureground.data.records import Folder, MaskFile, Object, Picture, Record
+
+NAME = "prepared"
+SUFFIXES = (".csv",)
+
+
+def claims(path: Path, head: str) -> bool:
+    """A manifest.csv with the columns of docs/formats.md."""
+    if path.name != "manifest.csv":
+        return False
+    try:
+        with path.open(encoding="utf-8") as file:
+            return set(COLUMNS) <= set(file.readline(4096).strip().split(","))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def read(file: Path, folder: Folder) -> Iterator[Record]:
+    """The rows of a manifest, with the id, source, group, split and licence they have there.
+
+    Raises:
+        DatasetError: the manifest is broken.
+    """
+    for number, item in enumerate(read_manifest(file.parent), 2):
+        mask = MaskFile(item.mask, is_matte=True)
+        yield Picture(
+            file=file,
+            place=f"line {number}",
+            name=item.image.name,
+            objects=[Object(item.id, f"line {number}", folder.classes[0], mask)],
+            width=item.width,
+            height=item.height,
+            image=item.image,
+            licence=item.licence,
+            id=item.id,
+            source=item.source,
+            group=item.group,
+            split=item.split,
+        )

@@ -1,0 +1,108 @@
+"""The first step of preparing: what a source holds, with its pictures found and its classes chosen."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from figureground.data.folders import Finder, is_picture, walk
+from figureground.data.labels import is_ignored, is_wanted
+from figureground.data.reading import Source, read_source
+from figureground.data.records import Object, Picture, Problem
+from figureground.data.state import State
+from figureground.errors import DatasetError
+
+_LONGEST = 100  # characters of an id: file systems allow 255 bytes, and endings follow
+
+
+class Note:
+    """Takes the records of one source into the state."""
+
+    def __init__(
+        self, state: State, source: Source, name: str, classes: Sequence[str], only_sources: Sequence[str]
+    ) -> None:
+        self._state, self._source, self._name = state, source, name
+        self._classes, self._only_sources = classes, only_sources
+        self._finder = Finder(source.root)
+
+    def take_all(self) -> Iterator[int]:
+        """Take every record; gives the number of pictures so far after each."""
+        taken = 0
+        for record in read_source(self._source):
+            if isinstance(record, Problem):
+                self._state.add_problem(record)
+            else:
+                self._take(record)
+                taken += 1
+            yield taken
+        self._count_strangers()
+
+    def _take(self, picture: Picture) -> None:
+        source = picture.source or self._name
+        if self._only_sources and source not in self._only_sources:
+            self._state.count(source, "", "other source")
+            return
+        picture = replace(picture, objects=self._wanted(source, picture.objects))
+        try:
+            picture = self._found(picture)
+        except DatasetError as error:
+            self._reject(picture, str(error))
+            return
+        path = self._path(picture)
+        before = self._state.add_picture(self._id(picture, source, path), source, path, picture)
+        if before:
+            self._reject(picture, f"its picture {path} has been annotated in {before} already: not taken twice")
+
+    def _wanted(self, source: str, objects: Sequence[Object]) -> list[Object]:
+        """The objects of the classes asked for, and those so broken that they have no class; others are counted."""
+        kept = list[Object]()
+        for item in objects:
+            if not item.label or is_wanted(item.label, self._classes):
+                fate = "wanted"
+                kept.append(item)
+            else:
+                fate = "ignored" if is_ignored(item.label) else "other"
+            self._state.count(source, item.label, fate)
+        return kept
+
+    def _found(self, picture: Picture) -> Picture:
+        if picture.image and self._finder.holds(picture.image):
+            return replace(picture, embedded=False)
+        try:
+            image, mended = self._finder.find(picture.name, picture.file)
+        except DatasetError:
+            if picture.embedded:
+                return replace(picture, image=None)
+            raise
+        if mended:
+            self._state.add_problem(Problem(str(picture.file), picture.place, "", "repaired", mended))
+        return replace(picture, image=image, embedded=False)
+
+    def _path(self, picture: Picture) -> str:
+        """Of the picture in its source, or of the file that it is in."""
+        file = picture.image or picture.file
+        return file.relative_to(self._source.root).as_posix()
+
+    def _id(self, picture: Picture, source: str, path: str) -> str:
+        """The one it had when it was prepared before, else of its source and path; unlike every other."""
+        name = picture.id or f"{source}_{Path(path).with_suffix('').as_posix()}"
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")
+        if len(name) <= _LONGEST and name and not self._state.has_id(name):
+            return name
+        digest = hashlib.sha256(f"{self._name}/{path}".encode("utf-8", "surrogateescape")).hexdigest()
+        return f"{name[:_LONGEST]}-{digest[:8]}"
+
+    def _reject(self, picture: Picture, reason: str) -> None:
+        for item in picture.objects or [Object("", picture.place, "", None)]:
+            self._state.add_problem(Problem(str(picture.file), item.place, item.id, "rejected", reason))
+
+    def _count_strangers(self) -> None:
+        """Count the pictures of the source that no annotation names."""
+        if not self._source.path.is_dir() or self._source.names_its_pictures:
+            return
+        for file in walk(self._source.root):
+            if isinstance(file, Path) and is_picture(file) and not self._state.has_image(file):
+                self._state.count(self._name, "", "no annotation")

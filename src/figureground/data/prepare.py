@@ -1,0 +1,161 @@
+"""Annotated pictures of any notation into one dataset folder, every annotation accounted for.
+
+Three steps, each of which a run that was stopped goes on with: the sources are read and their pictures noted; every
+picture and its mask is written; groups and splits are made and the manifest is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from figureground.atomic import check_writable
+from figureground.data.convert import convert
+from figureground.data.finish import Prepared, finish, is_ours, set_aside
+from figureground.data.folders import walk
+from figureground.data.note import Note
+from figureground.data.reading import AUTO, Source, open_source
+from figureground.data.splits import Placing
+from figureground.data.state import State
+from figureground.data.workers import in_parallel
+from figureground.errors import DatasetError
+
+STATE = ".prepare.sqlite"
+_COMMIT_EVERY = 64  # pictures; what a killed run does again
+Progress = Callable[[str, int, int], None]  # step, pictures done, of how many (0: not known yet)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a dataset is to hold."""
+
+    notation: str = AUTO
+    classes: tuple[str, ...] = ("person",)
+    split: str = ""  # "": 0.8,0.2,0, but what was prepared before keeps its split
+    group_by: str = ""  # "": every picture by itself
+    only_sources: tuple[str, ...] = ()  # (): all
+    coverage: tuple[float, float] = (0.0, 1.0)  # least and largest share of a picture that its mask may cover
+
+    def __post_init__(self) -> None:
+        """Refuse what could only give an empty dataset.
+
+        Raises:
+            DatasetError: it would.
+        """
+        if not self.classes or not all(self.classes):
+            raise DatasetError("--classes: want one name or more, as in person,rider")
+        if not 0 <= self.coverage[0] <= self.coverage[1] <= 1:
+            raise DatasetError(f"--coverage {self.coverage[0]},{self.coverage[1]}: want two numbers from 0 to 1")
+
+
+def prepare(
+    sources: Sequence[Path], dataset: Path, settings: Settings | None = None, progress: Progress | None = None
+) -> Prepared:
+    """Read annotated pictures and write a dataset folder (docs/formats.md).
+
+    Args:
+        sources: folders or annotation files; nothing in them is changed.
+        dataset: the folder to write; one that was prepared before is written anew.
+        settings: which annotations, pictures and splits.
+        progress: told the step, how many of its pictures are done and how many there are.
+
+    Returns:
+        What became of every picture and annotation.
+
+    Raises:
+        DatasetError: nothing usable is in the sources, a setting is wrong, or `dataset` holds something else.
+        OutputError: the dataset cannot be written; run again, the work goes on where it stopped.
+    """
+    settings, progress = settings or Settings(), progress or (lambda step, done, total: None)
+    placing = Placing.parse(settings.split, settings.group_by)
+    opened = [open_source(source, settings.classes, settings.notation) for source in sources]
+    _check_place(sources, dataset)
+    check_writable(dataset)
+    dataset.mkdir(parents=True, exist_ok=True)
+    state = State(dataset / STATE, _task(opened, settings))
+    try:
+        _note(state, opened, settings, progress)
+        set_aside(dataset)
+        _convert(state, dataset, settings, progress)
+        result = finish(state, dataset, placing, list(sources))
+    finally:
+        state.close()
+    state.path.unlink(missing_ok=True)
+    return result
+
+
+def _check_place(sources: Sequence[Path], dataset: Path) -> None:
+    """Refuse to write over a source, or over anything that was not prepared."""
+    place = dataset.resolve()
+    for source in sources:
+        root = source.resolve() if source.is_dir() else source.resolve().parent
+        if place == root or place.is_relative_to(root) or root.is_relative_to(place):
+            raise DatasetError(f"--output {dataset}: overlaps the source {source}; choose another folder")
+    if dataset.exists() and not dataset.is_dir():
+        raise DatasetError(f"--output {dataset}: is a file; choose a folder")
+    if dataset.is_dir() and any(dataset.iterdir()) and not (is_ours(dataset) or (dataset / STATE).exists()):
+        raise DatasetError(f"--output {dataset}: holds something that prepare did not write; choose another folder")
+
+
+def _task(opened: Sequence[Source], settings: Settings) -> str:
+    """A digest of what was asked and of the sources as they are: only the same task is gone on with."""
+    digest = hashlib.sha256(json.dumps(asdict(settings)).encode())
+    for source in opened:
+        digest.update(f"{source.path.resolve()}\n".encode("utf-8", "surrogateescape"))
+        for file in walk(source.root):
+            if isinstance(file, Path):
+                status = os.stat(file)
+                digest.update(f"{file}:{status.st_size}:{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _note(state: State, opened: Sequence[Source], settings: Settings, progress: Progress) -> None:
+    """Read every annotation file and keep its pictures, unless that has been done."""
+    if state.recall("noted"):
+        return
+    state.clear()
+    names = Counter[str]()
+    for source in opened:
+        names[source.name] += 1
+        name = source.name if names[source.name] == 1 else f"{source.name}-{names[source.name]}"
+        note = Note(state, source, name, settings.classes, settings.only_sources)
+        for done in note.take_all():
+            progress("reading", done, 0)
+    _check_found(state, settings.classes)
+    state.remember("noted", True)
+    state.commit()
+
+
+def _check_found(state: State, classes: Sequence[str]) -> None:
+    """Refuse sources whose annotations are all of other classes: the dataset would be of nobody."""
+    counts = state.counts()
+    others = Counter[str]()
+    for _, label, fate, number in counts:
+        if fate == "other":
+            others[label] += number
+    if others and not any(fate == "wanted" for _, _, fate, _ in counts):
+        shown = ", ".join(f"{label} ({number})" for label, number in others.most_common(8))
+        raise DatasetError(f"no annotation of class {', '.join(classes)}; there are {shown}: choose with --classes")
+
+
+def _convert(state: State, dataset: Path, settings: Settings, progress: Progress) -> None:
+    total, done = state.total()
+    progress("writing", done, total)
+    for number, outcome in in_parallel(convert, _work(state, dataset, settings)):
+        state.finish(number, outcome)
+        done += 1
+        if done % _COMMIT_EVERY == 0:
+            state.commit()
+        progress("writing", done, total)
+    state.commit()
+
+
+def _work(state: State, dataset: Path, settings: Settings) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    for number, name, picture in state.waiting():
+        yield number, (picture, name, dataset, settings.coverage)

@@ -1,0 +1,64 @@
+"""Work on pictures spread over the processor's cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import cv2
+
+from figureground.errors import FigureGroundError
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+_AHEAD = 8  # items handed out for each worker: enough to keep it busy, few enough to hold in memory
+
+
+def in_parallel(
+    work: Callable[..., Result], items: Iterable[tuple[Key, tuple[Any, ...]]], jobs: int | None = None
+) -> Iterator[tuple[Key, Result]]:
+    """Call `work(*arguments)` for each (key, arguments) and give (key, result) as they come.
+
+    Args:
+        work: a function of a module; what it raises is raised here.
+        items: taken as they are needed, so there may be any number.
+        jobs: processes; None: one a core.
+
+    Raises:
+        FigureGroundError: a process was killed from outside, most likely for its memory.
+    """
+    jobs = jobs or _cores()
+    # Not forked: the threads of OpenCV and of whoever calls would not survive that.
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin)
+    running = dict[Future[Result], Key]()
+    try:
+        for key, arguments in items:
+            running[pool.submit(work, *arguments)] = key
+            if len(running) >= jobs * _AHEAD:
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+    except BrokenProcessPool as error:
+        raise FigureGroundError("a worker process was killed, perhaps for its memory; run it again to go on") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _finished(running: dict[Future[Result], Key]) -> Iterator[tuple[Key, Result]]:
+    for future in wait(running, return_when=FIRST_COMPLETED).done:
+        yield running.pop(future), future.result()
+
+
+def _begin() -> None:
+    """Of each process: one core is enough for it, and Ctrl-C is for whoever started it."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -73,7 +73,8 @@ def read_alpha(file: Path | BytesIO) -> NDArray[np.uint8] | None:
 def read_levels(file: Path | BytesIO) -> NDArray[np.uint8]:
     """What is stored in a label picture: (H, W) uint8 palette indices or grey levels, else (H, W, 3) RGB.
 
-    A colour picture without any colour counts as grey; 1 bit is read as 0 and 255, 16 bits are scaled to 8.
+    A colour picture without any colour counts as grey; 1 bit is read as 0 and 255; 16 bits are scaled to 8, unless
+    no level is over 255: they are class numbers then.
 
     Raises:
         ImageError: as `read_image`.
@@ -82,12 +83,24 @@ def read_levels(file: Path | BytesIO) -> NDArray[np.uint8]:
     if picture.mode == "P":
         return np.array(picture)
     if picture.mode in _DEEP:
-        return _to_8_bits(picture)
+        levels = np.asarray(picture)
+        is_of_classes = levels.min() >= 0 and levels.max() <= 255
+        return levels.astype(np.uint8) if is_of_classes else _to_8_bits(picture)
     if picture.mode in ("1", "L", "LA"):
         return np.array(picture.convert("L"))
     pixels = np.array(picture.convert("RGB"))
     is_grey = (pixels == pixels[:, :, :1]).all()
     return np.ascontiguousarray(pixels[:, :, 0]) if is_grey else pixels
+
+
+def has_levels(path: Path) -> bool:
+    """Whether a label picture stores palette indices or grey levels, not colours; its pixels are not read.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with _limited(path) as picture:
+        return picture.mode in ("P", "1", "L", "LA", *_DEEP)
 
 
 def _to_srgb(picture: Image.Image) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -56,4 +57,24 @@ def keyhole(outline: Ring, holes: list[Ring]) -> Ring:
     ring = [*outline, outline[0]]
     for hole in holes:
         ring += [*hole, hole[0], outline[0]]
+    return ring
+
+
+def without_holes(mask: Mask) -> list[Mask]:
+    """A mask in pieces that have no holes, for notations that know none: cut along the first row of every hole."""
+    outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
+    tops = {int(top) - 1 for top in boxes[1:, cv2.CC_STAT_TOP] if top > 0}
+    cuts = [0, *sorted(tops), mask.shape[0]]
+    rows = np.arange(mask.shape[0])[:, None]
+    bands = [mask & (rows >= start) & (rows < end) for start, end in pairwise(cuts)]
+    return [part for band in bands for part in parts(band)]
+
+
+def centre_ring(piece: Mask) -> Ring:
+    """The outline of a piece without holes, with three different points even where it is one or two pixels."""
+    ring = _contours(piece)[0]
+    if len(set(ring)) < 3:
+        x, y = ring[0]
+        ring = [*dict.fromkeys(ring), (x + 0.25, y), (x, y + 0.25)]
     return ring

@@ -96,8 +96,8 @@ def _unpacked(picture: Picture, name: str, dataset: Path) -> Path:
     document = read_json(picture.file)
     text = document.get("imageData") if isinstance(document, dict) else None
     try:
-        data = base64.b64decode(text or "", validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
+        data = base64.b64decode("".join((text or "").split()), validate=True)
+    except (AttributeError, TypeError, ValueError, binascii.Error) as error:
         raise DatasetError(f"its imageData is not base64 ({error})") from error
     file = dataset / "images" / f"{name}{format_suffix(data)}"
     with atomic_path(file) as temporary:

@@ -126,11 +126,12 @@ def explore(
 
     Args:
         dataset: a folder as `prepare` writes it.
-        workers: how many processes; left out: one a processor.
+        workers: how many processes; left out: one a core.
         progress: called with the pictures done and the pictures in all.
 
     Raises:
-        DatasetError: no manifest or a bad one, or a process was killed.
+        DatasetError: no manifest, or a bad one.
+        FigureGroundError: a process was killed, as happens when the memory is full.
     """
     items = read_manifest(dataset)
     measured, places = measure_all(items, workers, progress)
@@ -140,6 +141,7 @@ def explore(
     pairs, repeated = find_pairs(entries, measured)
     findings = _findings(entries, measured)
     sizes, other_sizes = _sizes(measured)
+    shown = np.where(np.isfinite(values["brightness"]), values["coverage"], math.nan)  # with a picture to show
     return Exploration(
         dataset=dataset.resolve().name,
         overall=_source("all", range(len(items)), items, values, np.sum([*places.values()], axis=0)),
@@ -152,7 +154,7 @@ def explore(
         repeated=repeated,
         leaks=sum(pair.leak for pair in pairs),
         pairs=pairs,
-        samples=[sample for name in rows for sample in _samples(rows[name], entries, values["coverage"])],
+        samples=[sample for name in rows for sample in _samples(rows[name], entries, shown)],
     )
 
 

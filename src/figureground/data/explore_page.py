@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from figureground.arrays import Frame, Mask
 from figureground.atomic import atomic_path
 from figureground.data.explore import Exploration, Histogram, Source, Spread
 from figureground.data.measure import KINDS
-from figureground.data.pairs import Entry, Pair
+from figureground.data.pairs import Entry
 from figureground.errors import FigureGroundError
 from figureground.images import read_image, read_matte
 

@@ -36,10 +36,10 @@ def walk(root: Path) -> Iterator[Path | Problem]:
                 yield from walk(path)
             elif entry.is_symlink() and path.is_dir():
                 yield _rejected(path, "a symbolic link to a folder: not followed")
-            elif path.exists():
+            elif path.is_file():
                 yield path
-            else:
-                yield _rejected(path, "a symbolic link that leads nowhere")
+            else:  # a pipe, say: to open it could take for ever
+                yield _rejected(path, "not a regular file" if path.exists() else "a symbolic link that leads nowhere")
         except OSError as error:  # a link that leads to itself
             yield _rejected(path, f"cannot be read ({error.strerror or error})")
 
@@ -51,6 +51,15 @@ def _rejected(path: Path, reason: str) -> Problem:
 def is_picture(path: Path) -> bool:
     """Whether a file's name is a picture's."""
     return path.suffix.lower() in EXTENSIONS
+
+
+def pictures_called(stem: str, folder: Path) -> list[Path]:
+    """The pictures in a folder that are called so, whatever their suffix."""
+    found = list[Path]()
+    for suffix in EXTENSIONS:
+        paths = (folder / f"{stem}{suffix}", folder / f"{stem}{suffix.upper()}")
+        found += [path for path in paths if os.path.isfile(path)][:1]  # some file systems take both for one
+    return found
 
 
 class Finder:

@@ -91,7 +91,7 @@ def _members(window: _Window) -> Iterator[tuple[str, str | int, Any]]:
         if window.peek() == "[":
             yield from _elements(window, key)
         else:
-            yield key, "", window.value(key)
+            yield key, "", window.entry(key)
         if window.skip(",}", key) == "}":
             return
 
@@ -104,7 +104,7 @@ def _elements(window: _Window, key: str) -> Iterator[tuple[str, str | int, Any]]
     index = 0
     while True:
         place = f"{key}[{index}]"
-        yield key, index, window.value(place)
+        yield key, index, window.entry(place)
         index += 1
         if window.skip(",]", place) == "]":
             return
@@ -141,6 +141,13 @@ class _Window:
         self._at += 1
         return got
 
+    def entry(self, place: str) -> Any:
+        """The next value, something following it: the file may have been cut off in the middle of a number."""
+        value = self.value(place)
+        if isinstance(value, int | float) and not self.peek():
+            raise JsonError(place, "the file ends in the middle: it was cut off")
+        return value
+
     def value(self, place: str) -> Any:
         """The next value."""
         self.peek()
@@ -156,8 +163,8 @@ class _Window:
             except ValueError as error:  # Python's limit on the digits of a whole number
                 raise JsonError(place, "a number of thousands of digits") from error
             else:
-                # A number at the window's end may go on behind it; nothing else may.
-                if end < len(self._text) or not isinstance(value, int | float) or not self._more():
+                # A number at the window's end may go on behind it (as "1e" does); nothing else may.
+                if end < len(self._text) - 2 or not isinstance(value, int | float) or not self._more():
                     self._at = end
                     return value
 

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
-import multiprocessing
-import os
-import signal
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +18,8 @@ from numpy.typing import NDArray
 from figureground.arrays import Frame, Mask
 from figureground.data.manifest import Item
 from figureground.data.similar import perceptual_hash
-from figureground.errors import DatasetError, FigureGroundError
+from figureground.data.workers import in_parallel
+from figureground.errors import FigureGroundError
 from figureground.images import read_image, read_matte
 
 T = TypeVar("T")
@@ -93,50 +87,29 @@ class Measured:
 def measure_all(
     items: Sequence[Item], workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Measured], dict[str, Place]]:
-    """Measure every picture, in `workers` processes (left out: one a processor); the order is that of `items`.
+    """Measure every picture, in `workers` processes (left out: one a core); the order is that of `items`.
 
     Gives the figures, and for each source where its people are, summed up.
 
     Raises:
-        DatasetError: a process was killed, as happens when the memory is full.
+        FigureGroundError: a process was killed, as happens when the memory is full.
     """
-    measured: list[Measured] = []
+    measured: dict[int, Measured] = {}
     places: dict[str, Place] = defaultdict(lambda: np.zeros((GRID, GRID), np.uint64))
-    with closing(_in_processes(items, workers or os.cpu_count() or 1)) as results:
-        for each, place in results:
-            places[items[len(measured)].source] += place
-            measured.append(each)
+    chunks = ((start, (items[start : start + _CHUNK],)) for start in range(0, len(items), _CHUNK))
+    for start, chunk in in_parallel(_measure_chunk, chunks, 1 if len(items) <= _CHUNK else workers):
+        for row, (each, place) in enumerate(chunk, start):
+            measured[row] = each
+            places[items[row].source] += place
             if progress is not None:
                 progress(len(measured), len(items))
-    return measured, places
-
-
-def _in_processes(items: Sequence[Item], workers: int) -> Generator[tuple[Measured, NDArray[np.uint8]]]:
-    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
-    if min(workers, len(chunks)) <= 1:
-        yield from map(measure, items)
-        return
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), multiprocessing.get_context("spawn"), _start)
-    try:
-        for results in pool.map(_measure_chunk, chunks):
-            yield from results
-    except BrokenProcessPool as error:
-        raise DatasetError(
-            f"{items[0].image.parent}: a process that measured pictures was killed; is the memory full?"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start() -> None:
-    cv2.setNumThreads(1)  # the processes share the processors already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
-    warnings.simplefilter("ignore")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    return [measured[row] for row in range(len(items))], places
 
 
 def _measure_chunk(items: Sequence[Item]) -> list[tuple[Measured, NDArray[np.uint8]]]:
-    return [measure(item) for item in items]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Pillow remarks on broken EXIF is no finding
+        return [measure(item) for item in items]
 
 
 def measure(item: Item) -> tuple[Measured, NDArray[np.uint8]]:

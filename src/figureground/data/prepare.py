@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,9 +25,10 @@ from figureground.data.reading import AUTO, Source, open_source
 from figureground.data.splits import Placing
 from figureground.data.state import State
 from figureground.data.workers import in_parallel
-from figureground.errors import DatasetError
+from figureground.errors import DatasetError, OutputError
 
 STATE = ".prepare.sqlite"
+_FEW = 32  # pictures done sooner than processes begin
 _COMMIT_EVERY = 64  # pictures; what a killed run does again
 Progress = Callable[[str, int, int], None]  # step, pictures done, of how many (0: not known yet)
 
@@ -84,6 +86,8 @@ def prepare(
         set_aside(dataset)
         _convert(state, dataset, settings, progress)
         result = finish(state, dataset, placing, list(sources))
+    except sqlite3.Error as error:
+        raise OutputError(f"{state.path}: cannot be written ({error}); free space and run it again") from error
     finally:
         state.close()
     state.path.unlink(missing_ok=True)
@@ -147,7 +151,8 @@ def _check_found(state: State, classes: Sequence[str]) -> None:
 def _convert(state: State, dataset: Path, settings: Settings, progress: Progress) -> None:
     total, done = state.total()
     progress("writing", done, total)
-    for number, outcome in in_parallel(convert, _work(state, dataset, settings)):
+    jobs = 1 if total - done <= _FEW else None
+    for number, outcome in in_parallel(convert, _work(state, dataset, settings), jobs):
         state.finish(number, outcome)
         done += 1
         if done % _COMMIT_EVERY == 0:

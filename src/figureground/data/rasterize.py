@@ -67,27 +67,36 @@ def _polygons(shape: Polygons, height: int, width: int) -> tuple[Matte, str]:
 def _mended(
     rings: Sequence[Sequence[Point]], scale: tuple[int, int], height: int, width: int
 ) -> tuple[list[list[Point]], str]:
-    """The rings that have an inside, cut at the picture, and what was done about the others."""
-    kept, notes = list[list[Point]](), list[str]()
+    """The rings that have an inside, cut at the picture, and what was done to them, each kind of it once."""
+    kept, notes = list[list[Point]](), dict[str, str]()
     for given in rings:
         ring = [(x * scale[0], y * scale[1]) for x, y in given]
-        if len(set(ring)) < 3:
-            notes.append(f"a ring of {len(set(ring))} different points has no inside: left out")
+        useless = _useless(ring, height, width)
+        if useless:
+            notes.setdefault("useless", f"{useless}: left out")
             continue
         polygon = shapely.Polygon(ring)
         left, top, right, bottom = polygon.bounds
-        if right < 0 or bottom < 0 or left > width or top > height:
-            notes.append("a ring outside the picture: left out")
-            continue
         if left < -0.5 or top < -0.5 or right > width + 0.5 or bottom > height + 0.5:
-            notes.append("clipped to the picture")
+            notes["clipped"] = "clipped to the picture"
+        if not polygon.is_valid:
+            where = shapely.is_valid_reason(polygon)
+            notes.setdefault("invalid", f"touches or crosses itself ({where}): filled by the even-odd rule")
         if left < -width or top < -height or right > 2 * width or bottom > 2 * height:
             ring = _cut(ring, height, width)
-        elif not polygon.is_valid:
-            notes.append(f"touches or crosses itself ({shapely.is_valid_reason(polygon)}): filled by the even-odd rule")
-        if len(ring) >= 3:
-            kept.append(ring)
-    return kept, "; ".join(dict.fromkeys(notes))
+        kept.append(ring)
+    return [ring for ring in kept if len(ring) >= 3], "; ".join(notes.values())
+
+
+def _useless(ring: Sequence[Point], height: int, width: int) -> str:
+    """Why a ring cannot cover any pixel, if so."""
+    points = len(set(ring))
+    if points < 3:
+        return f"a ring of {points} different points has no inside"
+    x, y = zip(*ring, strict=True)
+    if max(x) < 0 or max(y) < 0 or min(x) > width or min(y) > height:
+        return f"a ring outside the picture of {width}x{height}"
+    return ""
 
 
 def _cut(ring: list[Point], height: int, width: int) -> list[Point]:
@@ -162,7 +171,9 @@ def _bitmap(shape: Bitmap) -> Matte:
         alpha = read_alpha(BytesIO(data))
         if alpha is not None:
             return alpha
-        return (read_levels(BytesIO(data)) > 0).astype(np.uint8) * np.uint8(255)
+        levels = read_levels(BytesIO(data))
+        inside: NDArray[np.bool_] = np.any(levels, axis=2) if levels.ndim == 3 else levels > 0
+        return inside.astype(np.uint8) * np.uint8(255)
     except ImageError as error:
         raise DatasetError(f"the bitmap is no picture ({error})") from error
 
@@ -191,7 +202,10 @@ def _mask_file(shape: MaskFile, height: int, width: int) -> tuple[Matte, str]:
 
 def _selected(shape: MaskFile) -> tuple[Matte, str]:
     if shape.values:
-        inside = np.isin(read_levels(shape.path), shape.values)
+        levels = read_levels(shape.path)
+        if levels.ndim == 3:
+            raise DatasetError("is in colours, not class numbers: name the object's, as in --classes '#c08080'")
+        inside = np.isin(levels, shape.values)
         return inside.astype(np.uint8) * np.uint8(255), ""
     if shape.colours:
         pixels = read_image(shape.path)

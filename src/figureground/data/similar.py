@@ -13,9 +13,9 @@ from figureground.arrays import Frame, check_frame
 from figureground.errors import ArrayError
 
 # Measured on 5,573 photographs of seven sources. The same photograph at JPEG quality 20, a third of its size or a
-# fifth brighter is at most 22 bits away, 1 % cropped off each side at most 30, 2 % at most 40 nine times in ten. The
-# first two different photographs, out of 15 million pairs, are 64 bits apart, and each 4 bits less makes such
-# accidents 2.6 times rarer: 40 leaves room for some 100,000 pictures.
+# fifth brighter is at most 22 bits away; 1 % cropped off each side at most 30, 2 % at most 40 nine times in ten. Out of
+# 15 million pairs, the nearest two shots of one sitting are 52 bits apart and the nearest two people 64. Each 4 bits
+# less makes such accidents 2.6 times rarer, so 40 leaves room for some 100,000 pictures.
 NEAR = 40
 _WORDS = 4  # of 64 bits
 _SIDE = 64  # pixels a side before the transform

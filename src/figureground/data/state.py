@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -65,20 +66,14 @@ class State:
         return database
 
     def close(self) -> None:
-        """Keep what is known so far."""
-        self._database.commit()
+        """Keep what is known so far, if there is room for it."""
+        with suppress(sqlite3.Error):
+            self._database.commit()
         self._database.close()
 
     def commit(self) -> None:
-        """Make what was told survive a kill.
-
-        Raises:
-            OutputError: the disk is full.
-        """
-        try:
-            self._database.commit()
-        except sqlite3.Error as error:
-            raise OutputError(f"{self.path}: cannot be written ({error}); free space and run it again") from error
+        """Make what was told survive a kill; as everything here, it may raise `sqlite3.Error` if the disk is full."""
+        self._database.commit()
 
     def clear(self) -> None:
         """Forget pictures, problems and counts, of a reading that was stopped."""

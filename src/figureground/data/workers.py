@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -27,12 +29,15 @@ def in_parallel(
     Args:
         work: a function of a module; what it raises is raised here.
         items: taken as they are needed, so there may be any number.
-        jobs: processes; None: one a core.
+        jobs: processes; None: one a core; 1: this process.
 
     Raises:
         FigureGroundError: a process was killed from outside, most likely for its memory.
     """
     jobs = jobs or _cores()
+    if jobs == 1:
+        yield from ((key, work(*arguments)) for key, arguments in items)
+        return
     # Not forked: the threads of OpenCV and of whoever calls would not survive that.
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin)
     running = dict[Future[Result], Key]()
@@ -61,4 +66,6 @@ def _finished(running: dict[Future[Result], Key]) -> Iterator[tuple[Key, Result]
 def _begin() -> None:
     """Of each process: one core is enough for it, and Ctrl-C is for whoever started it."""
     cv2.setNumThreads(1)
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it remarks on a file is no message of ours
+    warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,9 +11,10 @@ To add one, write its module and name it here.
 
 from __future__ import annotations
 
-from figureground.data.notations import coco, prepared, supervisely
+from figureground.data.notations import coco, cvat, labelbox, labelme, masks, prepared, supervisely, via, voc, yolo
 from figureground.data.records import Claims, Read
 
 NOTATIONS: dict[str, tuple[tuple[str, ...], Claims, Read]] = {
-    module.NAME: (module.SUFFIXES, module.claims, module.read) for module in (coco, supervisely, prepared)
+    module.NAME: (module.SUFFIXES, module.claims, module.read)
+    for module in (coco, supervisely, labelme, via, labelbox, cvat, yolo, voc, masks, prepared)
 }

@@ -1,0 +1,160 @@
+"""VGG Image Annotator 1 and 2: annotations, projects and CSV (https://www.robots.ox.ac.uk/~vgg/software/via/)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from figureground.data.join import Join, joined
+from figureground.data.json_stream import JsonError, stream_json
+from figureground.data.notations.checks import explain, storable
+from figureground.data.notations.via_labels import Labels
+from figureground.data.notations.via_shapes import shape_of
+from figureground.data.records import Folder, Object, Picture, Problem, Record
+from figureground.errors import DatasetError
+
+NAME = "via"
+SUFFIXES = (".json", ".csv")
+_MAX_CELL = 16 << 20  # characters; csv's own limit is too small for some outlines
+_HEADER = re.compile(r"#?filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,")
+_ENTRY = re.compile(r'\s*\{\s*"(_via_[a-z_]+"\s*:|(?:[^"\\]|\\.)*"\s*:\s*\{)')
+_KEYS = re.compile(r'"(_via_img_metadata|_via_settings|file_attributes|shape_attributes|region_attributes)"\s*:')
+_LABEL_MISSING = "none of its attributes says what it is, though those of other regions do"
+
+
+class _Region(BaseModel):
+    shape: dict[str, Any] = Field(alias="shape_attributes")
+    attributes: dict[str, Any] = Field({}, alias="region_attributes")
+
+
+class _Entry(BaseModel):
+    name: str = Field(alias="filename")
+    regions: list[Any] | dict[str, Any] = []
+
+
+def claims(path: Path, head: str) -> bool:
+    """A CSV with VIA's header, a project, or a JSON object of pictures with attributes."""
+    if path.suffix.lower() == ".csv":
+        return bool(_HEADER.match(head[:200].replace('"', "")))
+    return path.suffix.lower() == ".json" and bool(_ENTRY.match(head)) and bool(_KEYS.search(head))
+
+
+def read(file: Path, folder: Folder) -> Iterator[Record]:
+    """The pictures of a file, those without regions included.
+
+    Raises:
+        DatasetError: the file is broken or of another notation, after everything before the fault.
+    """
+    labels = Labels(folder.classes)
+    found = _rows(file, labels) if file.suffix.lower() == ".csv" else _entries(file, labels)
+    empty = True
+    for record in found:
+        empty = False
+        yield record
+    if empty:
+        raise DatasetError("holds no pictures: not VIA annotations")
+
+
+def _entries(file: Path, labels: Labels) -> Iterator[Record]:
+    _survey(file, labels)
+    for place, value in _members(file):
+        try:
+            entry = _Entry.model_validate(value)
+        except ValidationError as error:
+            yield Problem(str(file), storable(place), "", "rejected", explain(error))
+            continue
+        regions = entry.regions if isinstance(entry.regions, dict) else dict(enumerate(entry.regions))
+        objects = [_object(str(key), f"{place}.regions[{key}]", region, labels) for key, region in regions.items()]
+        yield Picture(file, storable(place), entry.name, objects)
+
+
+def _survey(file: Path, labels: Labels) -> None:
+    """What must be known of a whole file before the first region of it can be labelled."""
+    try:
+        for key, _, value in stream_json(file):
+            if key == "_via_attributes" and isinstance(value, dict) and isinstance(value.get("region"), dict):
+                named = value["region"].items()
+                labels.options = {name: about.get("options") for name, about in named if isinstance(about, dict)}
+        for _, value in _members(file):
+            regions = value.get("regions") if isinstance(value, dict) else None
+            regions = list(regions.values()) if isinstance(regions, dict) else regions
+            for region in regions if isinstance(regions, list) else ():
+                labels.survey(region.get("region_attributes") if isinstance(region, dict) else None)
+    except JsonError:
+        return  # reported when the file is read
+
+
+def _members(file: Path) -> Iterator[tuple[str, Any]]:
+    """The entries of annotations, or of the annotations in a project."""
+    for key, index, value in stream_json(file):
+        if key == "_via_img_metadata" and isinstance(value, dict):
+            yield from ((f"{key}.{name}", entry) for name, entry in value.items())
+        elif not key.startswith("_via_"):
+            yield key if index == "" else f"{key}[{index}]", value
+
+
+def _rows(file: Path, labels: Labels) -> Iterator[Record]:
+    """The pictures of a CSV, in which a picture's regions may stand far apart."""
+    fault = ""
+    with joined() as regions:
+        try:
+            yield from _keep(file, regions, labels)
+        except UnicodeDecodeError as error:
+            fault = f"not UTF-8 ({error.reason}); save it as UTF-8"
+        except OSError as error:
+            fault = f"cannot be read ({error.strerror or error})"
+        except csv.Error as error:
+            fault = f"not CSV ({error})"
+        for name in regions:
+            found = regions.take(name)
+            objects = [_of_cells(place, cells, labels) for place, cells in found if cells[1] not in ("", "{}")]
+            yield Picture(file, found[0][0], name, objects)
+    if fault:
+        raise DatasetError(fault)
+
+
+def _keep(file: Path, regions: Join, labels: Labels) -> Iterator[Problem]:
+    csv.field_size_limit(_MAX_CELL)
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        reader = csv.reader(opened)
+        next(reader, None)
+        for row in filter(None, reader):
+            place = f"line {reader.line_num}"
+            if len(row) < 7:
+                yield Problem(str(file), place, "", "rejected", f"{len(row)} columns, want 7")
+                continue
+            *names, _, _, _, number, shape, attributes = row
+            regions.add(",".join(names), [place, [number, shape, attributes]])  # VIA does not quote commas in names
+            labels.survey(_json(attributes))
+
+
+def _of_cells(place: str, cells: list[str], labels: Labels) -> Object:
+    number, shape, attributes = cells
+    region = {"shape_attributes": _json(shape), "region_attributes": _json(attributes)}
+    return _object(number, place, region, labels)
+
+
+def _json(cell: str) -> Any:
+    try:
+        return json.loads(cell or "{}")
+    except (ValueError, RecursionError):
+        return cell  # no object, which will be said where it is used
+
+
+def _object(name: str, place: str, region: Any, labels: Labels) -> Object:
+    name, place, label = storable(name), storable(place), ""
+    try:
+        found = _Region.model_validate(region)
+        label = labels.of(found.attributes)
+        shape = shape_of(found.shape)
+    except ValidationError as error:
+        return Object(name, place, label, None, explain(error))
+    except DatasetError as error:
+        return Object(name, place, label, None, str(error))
+    return Object(name, place, label, shape if label else None, "" if label else _LABEL_MISSING)

@@ -1,0 +1,244 @@
+"""Broken input: each fault with a reason of its own in rejects.csv, and the rest imported."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from annotated import coco
+from annotated.photographs import items, photograph
+from figureground.data.manifest import read_manifest
+from figureground.data.prepare import Settings, prepare
+from figureground.images import read_matte, write_image
+
+SQUARE = {"exterior": [[5, 5], [20, 5], [20, 20], [5, 20]], "interior": []}
+
+
+def annotated(folder: Path, name: str, *objects: Any, **changes: Any) -> Path:
+    """A picture of 64x48 in a Supervisely project, with `objects`."""
+    number = sum(ord(letter) * 7**place for place, letter in enumerate(name)) % 100_000
+    write_image(folder / "ds1/img" / name, photograph(number))
+    return described(folder, name, *objects, **changes)
+
+
+def described(folder: Path, name: str, *objects: Any, **changes: Any) -> Path:
+    document = {"size": {"width": 64, "height": 48}, "tags": [], "objects": list(objects)} | changes
+    path = folder / "ds1/ann" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def polygon(*points: Any, **changes: Any) -> dict[str, Any]:
+    geometry = {"exterior": list(points), "interior": []}
+    return {"id": 1, "classTitle": "person_poly", "geometryType": "polygon", "points": geometry} | changes
+
+
+def bits(data: str) -> dict[str, Any]:
+    return {"id": 2, "classTitle": "person_bmp", "geometryType": "bitmap", "bitmap": {"data": data, "origin": [0, 0]}}
+
+
+def good() -> dict[str, Any]:
+    return polygon(*SQUARE["exterior"])
+
+
+def run(source: Path, dataset: Path) -> dict[str, tuple[str, str]]:
+    """Import, and give what was done and why for every annotation file, by its name; the good picture is there."""
+    prepare([source], dataset, Settings(split="1,0,0"))
+    with (dataset / "rejects.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [item.id for item in read_manifest(dataset) if item.id.endswith("good")]
+    return {Path(row["file"]).name.split(".")[0]: (row["action"], row["reason"]) for row in rows}
+
+
+def deflated_zeros(size: int) -> bytes:
+    deflater, block = zlib.compressobj(9), bytes(1 << 20)
+    return b"".join(deflater.compress(block) for _ in range(size >> 20)) + deflater.flush()
+
+
+BROKEN_FILES = {
+    "cut": (b'{"size": {"width": 64, "height": 48}, "objects": [{"classTi', "the file ends in the middle"),
+    "latin": ('{"size": {"width": 64, "height": 48}, "objects": [], "tags": ["é"]}'.encode("latin-1"), "not UTF-8"),
+    "deep": (b'{"size": {"width": 64, "height": 48}, "objects": ' + b"[" * 100_000, "nested too deeply"),
+    "number": (b'{"size": {"width": ' + b"9" * 3_000_000, "thousands of digits"),
+    "text": (b"just words", "not JSON"),
+    "empty": (b"", "the file ends in the middle"),
+    "other": (b'{"shapes": []}', "not a Supervisely annotation"),
+    "list": (b"[1, 2]", "not a Supervisely annotation"),
+}
+BROKEN_OBJECTS = {
+    "nan": ([polygon([1, 2], [float("nan"), 5], [9, 9])], "rejected", "finite number"),
+    "infinite": ([polygon([1, 2], [float("inf"), 5], [9, 9])], "rejected", "finite number"),
+    "huge": ([polygon([1, 2], [1e300, 5], [9, 9])], "rejected", "less than or equal"),
+    "two": ([polygon([1, 2], [9, 9])], "rejected", "a ring of 2 different points has no inside"),
+    "outside": ([polygon([100, 100], [120, 100], [120, 120])], "rejected", "outside the picture of 64x48"),
+    "beyond": ([polygon([10, 10], [200, 10], [200, 30], [10, 30])], "repaired", "clipped to the picture"),
+    "far": ([polygon([10, 10], [9e8, 10], [9e8, 30], [10, 30])], "repaired", "clipped to the picture"),
+    "crossing": ([polygon([5, 5], [30, 30], [30, 5], [5, 30])], "repaired", "touches or crosses itself"),
+    "garbage": ([bits("!!! no base64 !!!")], "rejected", "not base64"),
+    "stream": ([bits(base64.b64encode(b"no zlib").decode())], "rejected", "no zlib stream"),
+    "picture": ([bits(base64.b64encode(zlib.compress(b"no PNG")).decode())], "rejected", "no picture"),
+    "kind": ([polygon([5, 5], geometryType="cuboid")], "rejected", "a cuboid: no outline"),
+    "nothing": ([polygon(points=None)], "rejected", "a polygon without its data"),
+    "untitled": ([{"geometryType": "polygon"}], "rejected", "classTitle: Field required"),
+    "string": (["person"], "rejected", "valid dictionary"),
+}
+
+
+def test_broken_files(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    for name, (content, _) in BROKEN_FILES.items():
+        annotated(source, f"{name}.png").write_bytes(content)
+    found = run(source, tmp_path / "d")
+    for name, (_, reason) in BROKEN_FILES.items():
+        assert found[name][0] == "rejected"
+        assert reason in found[name][1], name
+    assert len({reason for _, reason in BROKEN_FILES.values()}) >= 6
+
+
+def test_broken_annotations(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    for name, (objects, _, _) in BROKEN_OBJECTS.items():
+        annotated(source, f"{name}.png", *objects, good())
+    found = run(source, tmp_path / "d")
+    for name, (_, action, reason) in BROKEN_OBJECTS.items():
+        assert found[name][0] == action, (name, found[name])
+        assert reason in found[name][1], name
+    mattes = {item.id.split("-")[-1]: read_matte(item.mask) for item in read_manifest(tmp_path / "d")}
+    assert set(mattes) == {"good", *BROKEN_OBJECTS}  # the good square on each picture is imported
+    assert all(matte[10, 12] == 255 for matte in mattes.values())
+    for name in ("beyond", "far"):
+        assert (mattes[name][10:31, 10:] == 255).all()
+    assert (mattes["crossing"] > 0).sum() > 16 * 16
+
+
+def test_a_bitmap_that_expands_to_gigabytes_is_not_expanded(tmp_path: Path) -> None:
+    """4 GB of zeros, 4 MB packed: prepared by a process that may not have 1.5 GB."""
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    annotated(source, "bomb.png", bits(base64.b64encode(deflated_zeros(4 << 30)).decode()))
+    line = [sys.executable, "-m", "figureground", "prepare", str(source), "--output", str(tmp_path / "d")]
+    done = subprocess.run(line, capture_output=True, text=True, preexec_fn=lambda: limited(3 << 29))
+    assert done.returncode == 0, done.stderr
+    assert "a bitmap of more than 64 MiB" in (tmp_path / "d/rejects.csv").read_text()
+
+
+def limited(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
+def test_pictures_that_are_not_as_said(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    annotated(source, "size.png", good(), size={"width": 640, "height": 480})
+    described(source, "missing.png", good())
+    annotated(source, "torn.png", good())
+    (source / "ds1/img/torn.png").write_bytes((source / "ds1/img/torn.png").read_bytes()[:100])
+    annotated(source, "words.png", good())
+    (source / "ds1/img/words.png").write_text("no picture")
+    found = run(source, tmp_path / "d")
+    assert "of a picture of 640x480, but size.png is 64x48" in found["size"][1]
+    assert "its picture missing.png is not in" in found["missing"][1]
+    assert "cannot be read" in found["torn"][1]
+    assert "not a picture" in found["words"][1]
+
+
+def test_paths_never_lead_out_of_the_source(tmp_path: Path) -> None:
+    write_image(tmp_path / "secret.png", photograph(1))
+    source = tmp_path / "s"
+    (source / "images").mkdir(parents=True)
+    write_image(source / "images/good.png", photograph(2))
+    (source / "images/link.png").symlink_to(tmp_path / "secret.png")
+    names = ["good.png", "../secret.png", "images/../../secret.png", str(tmp_path / "secret.png"), "link.png"]
+    names += ["C:\\Users\\me\\secret.png", "\\\\server\\share\\secret.png", "a\0b.png", "x" * 5000 + ".png", ""]
+    document = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [
+            {"id": number, "image_id": number, "category_id": 1, "segmentation": [[5, 5, 20, 5, 20, 20, 5, 20]]}
+            for number in range(len(names))
+        ],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (source / "instances.json").write_text(json.dumps(document))
+    prepare([source], tmp_path / "d")
+    with (tmp_path / "d/rejects.csv").open(newline="") as file:
+        rows = {row["annotation"]: row["reason"] for row in csv.DictReader(file) if row["annotation"]}
+    assert len(read_manifest(tmp_path / "d")) == 1
+    assert set(rows) == {str(number) for number in range(1, len(names))}
+    assert all("is not in" in reason or "no picture is named" in reason for reason in rows.values()), rows
+
+
+def test_windows_paths_find_the_picture_in_the_source(tmp_path: Path) -> None:
+    (tmp_path / "s/photos").mkdir(parents=True)
+    write_image(tmp_path / "s/photos/a.png", photograph(2))
+    write_image(tmp_path / "s/photos/b.png", photograph(3))
+    ring = [[5, 5, 20, 5, 20, 20]]
+    document = {
+        "images": [{"id": 1, "file_name": "photos\\a.png"}, {"id": 2, "file_name": "D:\\data\\b.png"}],
+        "annotations": [{"id": i, "image_id": i, "category_id": 1, "segmentation": ring} for i in (1, 2)],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (tmp_path / "s/x.json").write_text(json.dumps(document))
+    prepare([tmp_path / "s"], tmp_path / "d")
+    assert len(read_manifest(tmp_path / "d")) == 2
+    assert "D:\\data\\b.png leads out of the source" in (tmp_path / "d/rejects.csv").read_text()
+
+
+def test_links_in_circles(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    (source / "ds1/ann/circle.png.json").symlink_to(source / "ds1/ann/circle.png.json")
+    (source / "ds1/up").symlink_to(source, target_is_directory=True)
+    (source / "ds1/ann/nowhere.json").symlink_to(source / "gone")
+    found = run(source, tmp_path / "d")
+    assert "a symbolic link to a folder: not followed" in found["up"][1]
+    assert "a symbolic link that leads nowhere" in found["nowhere"][1]
+    assert found["circle"][0] == "rejected"
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    os.mkfifo(source / "ds1/ann/pipe.png.json")  # opening it would wait for ever
+    annotated(source, "locked.png", good()).chmod(0)
+    found = run(source, tmp_path / "d")
+    assert found["pipe"] == ("rejected", "not a regular file")
+    if os.geteuid() != 0:  # root reads everything
+        assert "cannot be read" in found["locked"][1]
+
+
+def test_a_full_disk_stops_it_and_room_lets_it_go_on(tmp_path: Path) -> None:
+    """No file may grow beyond some size: what the system says then is what it says of a full disk, by another name."""
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 40, ".jpg", 320, 240), "runs")
+    write_image(source / "images/020.jpg", np.random.default_rng(0).integers(0, 256, (240, 320, 3)).astype(np.uint8))
+    line = [sys.executable, "-m", "figureground", "prepare", str(source), "--output", str(tmp_path / "d")]
+    largest = (source / "images/020.jpg").stat().st_size
+    for limit in (largest - 1, 10_000):  # in the middle, at the first note taken
+        stopped(line, tmp_path / "d", limit)
+    assert subprocess.run(line, capture_output=True).returncode == 0
+    assert len(read_manifest(tmp_path / "d")) == 40
+
+
+def stopped(line: list[str], dataset: Path, limit: int) -> None:
+    full = subprocess.run(line, capture_output=True, text=True, preexec_fn=lambda: small_files(limit))
+    assert full.returncode == 2
+    assert "cannot be written" in full.stderr
+    assert len(full.stderr.splitlines()) == 1
+    assert not (dataset / "manifest.csv").exists()
+    assert not list(dataset.rglob("*.part*"))
+
+
+def small_files(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -171,6 +171,7 @@ def _account(result: Prepared) -> str:
     others = ", ".join(f"{name} {number}" for name, number in list(result.other_classes.items())[:6])
     told = (
         (sum(result.other_classes.values()), f"annotations of other classes ({others})"),
+        (result.empty, "pictures of nobody: their masks are empty"),
         (result.ignored, "regions to ignore, left as background"),
         (result.without_annotation, "pictures that no annotation names, not taken"),
         (result.other_sources, "pictures of other sources, not taken"),

@@ -29,6 +29,7 @@ class Prepared:
     """What became of every picture and annotation."""
 
     pictures: dict[str, dict[str, int]]  # by source and split
+    empty: int  # pictures of them without any object
     accepted: int  # annotations
     repaired: int
     rejected: int
@@ -130,12 +131,14 @@ def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], n
     fates = defaultdict[str, Counter[str]](Counter)
     for _, label, fate, number in state.counts():
         fates[fate][label] += number
-    accepted = out = 0
+    accepted = out = empty = 0
     for outcome in state.outcomes():
+        empty += bool(outcome.image) and outcome.coverage == 0
         accepted += outcome.accepted if outcome.image else 0
         out += bool(outcome.left_out)
     return Prepared(
         pictures=pictures,
+        empty=empty,
         accepted=accepted,
         repaired=state.tally("repaired"),
         rejected=state.tally("rejected"),

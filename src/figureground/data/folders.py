@@ -18,14 +18,18 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
 def walk(root: Path) -> Iterator[Path | Problem]:
-    """Every file under `root`, sorted by path; links to folders are not followed, links out of it not given.
+    """Every file under `root`, sorted by path, and what is no file of it: links to folders and links out of it.
 
     Hidden files and folders are skipped: they are those of tools.
     """
+    yield from _walk(root, root.resolve())
+
+
+def _walk(folder: Path, root: Path) -> Iterator[Path | Problem]:
     try:
-        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        yield Problem(str(root), "", "", "rejected", f"the folder cannot be read ({error.strerror or error})")
+        yield _rejected(folder, f"the folder cannot be read ({error.strerror or error})")
         return
     for entry in entries:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
@@ -33,15 +37,25 @@ def walk(root: Path) -> Iterator[Path | Problem]:
         path = Path(entry.path)
         try:
             if entry.is_dir(follow_symlinks=False):
-                yield from walk(path)
-            elif entry.is_symlink() and path.is_dir():
-                yield _rejected(path, "a symbolic link to a folder: not followed")
-            elif path.is_file():
-                yield path
-            else:  # a pipe, say: to open it could take for ever
-                yield _rejected(path, "not a regular file" if path.exists() else "a symbolic link that leads nowhere")
+                yield from _walk(path, root)
+            else:
+                fault = _fault(path, root)
+                yield _rejected(path, fault) if fault else path
         except OSError as error:  # a link that leads to itself
             yield _rejected(path, f"cannot be read ({error.strerror or error})")
+
+
+def _fault(path: Path, root: Path) -> str:
+    """Why what is at `path` is no file to read, if so."""
+    if path.is_symlink():
+        if path.is_dir():
+            return "a symbolic link to a folder: not followed"
+        if not Path(os.path.realpath(path)).is_relative_to(root):
+            return "a symbolic link out of the source: not followed"
+    if path.is_file():
+        return ""
+    # A pipe, say: to open it could take for ever.
+    return "not a regular file" if path.exists() else "a symbolic link that leads nowhere"
 
 
 def _rejected(path: Path, reason: str) -> Problem:

@@ -45,7 +45,7 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
             items = [_item(dataset, path, reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(
-            f"{path}: cannot be read ({error}); docs/formats.md says what a dataset folder holds"
+            f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`"
         ) from error
     chosen = [item for item in items if split in (None, item.split)]
     if not chosen:

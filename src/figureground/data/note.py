@@ -101,8 +101,10 @@ class Note:
 
     def _count_strangers(self) -> None:
         """Count the pictures of the source that no annotation names."""
-        if not self._source.path.is_dir() or self._source.names_its_pictures:
+        if not self._source.path.is_dir() or self._source.notation == "prepared":
             return
         for file in walk(self._source.root):
-            if isinstance(file, Path) and is_picture(file) and not self._state.has_image(file):
+            if not isinstance(file, Path) or not is_picture(file) or file.parent.name.startswith("Segmentation"):
+                continue
+            if not self._state.has_image(file) and not self._source.is_annotation(file):
                 self._state.count(self._name, "", "no annotation")

@@ -31,10 +31,9 @@ class Source:
     notation: str
     classes: tuple[str, ...]
 
-    @property
-    def names_its_pictures(self) -> bool:
-        """Whether every picture file in it is one of a pair or a row, so that none can go without annotation."""
-        return self.notation in ("prepared", "masks", "voc")
+    def is_annotation(self, file: Path) -> bool:
+        """Whether a file, by its path, holds annotations: a picture of masks does."""
+        return NOTATIONS[self.notation][1](file, "")
 
 
 def open_source(path: Path, classes: tuple[str, ...], notation: str = AUTO) -> Source:

@@ -7,8 +7,9 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 INPUT ?=
 BACKGROUND ?=
+SECONDS ?= 60
 
-.PHONY: demo dev test check bench docs lock clean
+.PHONY: demo dev test fuzz check bench docs lock clean
 
 demo: $(VENV)/.runtime .cache/astronaut.png
 	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
@@ -17,6 +18,14 @@ dev: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	@$(RUN) -m pytest
+
+# Every reader of annotations against made-up bytes, SECONDS each; what is found is kept in .cache/fuzz.
+fuzz: $(VENV)/.dev
+	@for target in $$($(RUN) tests/fuzz_readers.py --list); do \
+		echo "$$target"; \
+		mkdir -p .cache/fuzz/$$target; \
+		$(RUN) tests/fuzz_readers.py $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
+	done
 
 check: $(VENV)/.dev
 	@$(RUN) -m ruff check .

@@ -139,6 +139,21 @@ def test_nan_and_infinity_are_read_for_the_caller_to_refuse(tmp_path: Path) -> N
     assert infinity == -math.inf
 
 
+def test_halves_of_characters_become_question_marks(tmp_path: Path) -> None:
+    """Found by fuzzing: no state and no report can hold them."""
+    path = tmp_path / "a.json"
+    path.write_text(r'{"\ud800": ["\udc00", "\ud83d\ude00", "\\ud800", NaN]}')
+    assert list(stream_json(path))[:3] == [("?", 0, "?"), ("?", 1, "\U0001f600"), ("?", 2, r"\ud800")]
+    assert list(read_json(path)) == ["?"]
+
+
+@pytest.mark.parametrize("text", ['{"a": 5}', "[1, 5]", '{"b": 1, "a": [5]}', "[NaN, 5]"])
+def test_a_number_may_be_the_last_thing_in_a_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    assert list(stream_json(path))[-1][2] == 5
+
+
 def test_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text('{"a": 1}\n\n{"a":\n2}\n{"a"')

@@ -30,12 +30,15 @@ def centre_rings(part: Mask) -> tuple[Ring, list[Ring]]:
 
 def _contours(mask: Mask) -> list[Ring]:
     found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    # A contour of one or two pixels is no ring for most readers: go around it twice.
-    return [_closed([(float(x), float(y)) for x, y in contour[:, 0]]) for contour in found]
+    return [closed([(float(x), float(y)) for x, y in contour[:, 0]]) for contour in found]
 
 
-def _closed(ring: Ring) -> Ring:
-    return ring if len(ring) >= 3 else (ring * 3)[:3]
+def closed(ring: Ring) -> Ring:
+    """A ring of three different points around the same pixels: one of fewer is none for most readers."""
+    if len(set(ring)) >= 3:
+        return ring
+    x, y = ring[0]
+    return [*dict.fromkeys(ring), (x + 0.25, y), (x, y + 0.25)]
 
 
 def corner_rings(mask: Mask) -> list[tuple[Ring, list[Ring]]]:
@@ -72,9 +75,5 @@ def without_holes(mask: Mask) -> list[Mask]:
 
 
 def centre_ring(piece: Mask) -> Ring:
-    """The outline of a piece without holes, with three different points even where it is one or two pixels."""
-    ring = _contours(piece)[0]
-    if len(set(ring)) < 3:
-        x, y = ring[0]
-        ring = [*dict.fromkeys(ring), (x + 0.25, y), (x, y + 0.25)]
-    return ring
+    """The outline of a piece without holes."""
+    return _contours(piece)[0]

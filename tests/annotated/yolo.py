@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from annotated.coco import Item
-from annotated.rings import Mask, Ring, parts
+from annotated.rings import Mask, Ring, closed, parts
 
 
 def write(folder: Path, items: Sequence[Item], way: str = "polygons") -> Path:
@@ -38,5 +38,4 @@ def ring(part: Mask) -> Ring:
         distances = np.abs(outline[:, None].astype(int) - hole[None]).max(axis=2)
         here, there = np.unravel_index(distances.argmin(), distances.shape)
         outline = np.concatenate([outline[: here + 1], hole[there:], hole[: there + 1], outline[here:]])
-    points = [(float(x), float(y)) for x, y in outline]
-    return points if len(points) >= 3 else (points * 3)[:3]
+    return closed([(float(x), float(y)) for x, y in outline])

@@ -35,6 +35,9 @@ def _walk(folder: Path, root: Path) -> Iterator[Path | Problem]:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
         path = Path(entry.path)
+        if not _is_storable(entry.name):
+            yield _rejected(path, "its name has bytes that are no characters: rename it")
+            continue
         try:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(path, root)
@@ -58,8 +61,13 @@ def _fault(path: Path, root: Path) -> str:
     return "not a regular file" if path.exists() else "a symbolic link that leads nowhere"
 
 
+def _is_storable(name: str) -> bool:
+    """Whether a name is of characters, and not of bytes as other systems left them: no report could hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def _rejected(path: Path, reason: str) -> Problem:
-    return Problem(str(path), "", "", "rejected", reason)
+    return Problem(str(path).encode("utf-8", "replace").decode(), "", "", "rejected", reason)
 
 
 def is_picture(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """JSON from strangers, in bounded memory: large files element by element, small ones whole.
 
 A cut-off file gives everything before the cut. NaN and Infinity are read, as many tools write them, for the
-caller to refuse where they stand.
+caller to refuse where they stand. Halves of characters, which nothing could store, become question marks.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from figureground.errors import DatasetError
 CHUNK = 1 << 20
 MAX_ELEMENT = 64 << 20  # characters; larger than any annotation, smaller than memory
 _BLANK = re.compile(r"[ \t\r\n]*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder()
 
 
@@ -154,6 +155,8 @@ class _Window:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
+                if _SURROGATE.search(self._text, self._at, end):
+                    value = _storable(value)
             except RecursionError as error:
                 raise JsonError(place, "nested too deeply") from error
             except json.JSONDecodeError as error:
@@ -163,9 +166,10 @@ class _Window:
             except ValueError as error:  # Python's limit on the digits of a whole number
                 raise JsonError(place, "a number of thousands of digits") from error
             else:
+                length = end - self._at
                 # A number at the window's end may go on behind it (as "1e" does); nothing else may.
                 if end < len(self._text) - 2 or not isinstance(value, int | float) or not self._more():
-                    self._at = end
+                    self._at += length  # to look for more has moved the window
                     return value
 
     def _is_inside(self, error: json.JSONDecodeError) -> bool:
@@ -196,6 +200,10 @@ class _Window:
         self._text += added
         self._ended = not added
         return bool(added)
+
+
+def _storable(value: Any) -> Any:
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _opened(path: Path) -> TextIO:

@@ -39,7 +39,8 @@ class Placing:
         match = self.pattern.search(path) if self.pattern else None
         if not match:
             return path
-        return "/".join(part or "" for part in match.groups()) if match.groups() else match.group()
+        # A pattern that matches nothing of the path says nothing of it.
+        return "/".join(part or "" for part in match.groups() or [match.group()]) or path
 
 
 def _shares(text: str) -> tuple[float, float, float]:

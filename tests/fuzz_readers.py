@@ -1,0 +1,230 @@
+"""Bytes of every kind into the readers, guided by which of their lines are reached (atheris, on libFuzzer).
+
+    python tests/fuzz_readers.py TARGET FOLDER [libFuzzer's options, as -max_total_time=60]
+    python tests/fuzz_readers.py --list
+
+FOLDER keeps what is learnt (corpus/), what went wrong (crash-*, timeout-*, oom-*: give one after the options to run
+it alone) and the files that are read. Whatever the bytes are, a reader gives records that can be stored and shapes
+that can be drawn, or raises a FigureGroundError.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import atheris
+
+with atheris.instrument_imports(include=["figureground.data"]):
+    from figureground.data import json_stream, notations, rasterize, xml_stream
+    from figureground.data.notations import coco as coco_notation
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from annotated import coco, cvat, labelbox, labelme, masks, supervisely, via, voc, yolo
+from annotated.coco import Item
+from annotated.photographs import photograph
+from annotated.synthetic import assert_sound
+from figureground.data.records import Folder, Picture
+from figureground.errors import FigureGroundError
+from figureground.images import write_image
+
+HEIGHT, WIDTH = 48, 64
+MANIFEST = """\
+id,image,mask,width,height,source,group,split,coverage,sha256,licence
+a,images/a.jpg,masks/a.png,64,48,s,a,train,0.5000,00,CC-BY
+"a, b",images/b.jpg,masks/b.png,64,48,s,b,val,0.5000,00,
+"""
+_PICTURE = TypeAdapter(Picture)
+# What numbers, words and the like are replaced by, beside each other.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|[\[\]{}<>,;:=]|\w+')
+_PIECES = tuple(
+    b'0|-1|1|2|64|1e9|-1e-9|1e999|NaN|99999999999999999999|0.5|[]|{}|""|null|true|"person"|"\\ud800"|,|:|;|"|\'|\n'.split(
+        b"|"
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`file`, of a source in the folder `source`, is what the bytes are written to before `run` is called with it."""
+
+    source: Path
+    file: Path
+    seeds: list[bytes]
+    run: Callable[[Path, Path], object]  # file, source
+
+
+def items(folder: Path) -> list[Item]:
+    """Two small pictures: an object of two parts, one of them with a hole, and nobody."""
+    ring = np.zeros((HEIGHT, WIDTH), bool)
+    ring[2:7, 3:9] = ring[9, 12:14] = True
+    ring[4, 5:7] = False
+    folder.mkdir(parents=True, exist_ok=True)
+    made = list[Item]()
+    for number, mask in enumerate((ring, np.zeros_like(ring))):
+        write_image(folder / f"{number:03}.png", photograph(number, WIDTH, HEIGHT))
+        made.append((f"{number:03}.png", folder / f"{number:03}.png", mask))
+    return made
+
+
+def of_notation(folder: Path, writer: ModuleType, pattern: str, *ways: str) -> Target:
+    """A reader of a notation, begun with what `writer` makes; the first file of `pattern` is replaced by the bytes."""
+    seeds, name = list[bytes](), writer.__name__.rpartition(".")[2]
+    for way in ways:
+        shutil.rmtree(folder / "source", ignore_errors=True)
+        source = writer.write(folder / "source", items(folder / "pictures"), way)
+        found = sorted(source.glob(pattern))
+        seeds += [file.read_bytes() for file in found]
+    return Target(source, found[0], seeds, reading(name))
+
+
+def reading(name: str) -> Callable[[Path, Path], object]:
+    _, claims, read = notations.NOTATIONS[name]
+
+    def run(file: Path, source: Path) -> None:
+        claims(file, file.read_bytes()[:4096].decode("utf-8-sig", "replace"))
+        for record in read(file, Folder(source, ("person",))):
+            assert_sound([record])
+            if isinstance(record, Picture):
+                draw(_PICTURE.validate_json(_PICTURE.dump_json(record)))  # as it waits in the state of a `prepare`
+
+    return run
+
+
+def draw(picture: Picture) -> None:
+    for item in picture.objects:
+        try:
+            if item.shape:
+                rasterize.rasterize(item.shape, HEIGHT, WIDTH)
+        except FigureGroundError as error:
+            str(error).encode()
+
+
+def of_labels(folder: Path, writer: ModuleType, way: str, name: str, labels: str) -> Target:
+    """The file `name` that says what the classes of a source are; `labels` finds one that is read by it."""
+    source = writer.write(folder / "source", items(folder / "pictures"), way)
+    annotation = next(source.glob(labels))
+    read = reading(writer.__name__.rpartition(".")[2])
+    return Target(source, source / name, [(source / name).read_bytes()], lambda file, source: read(annotation, source))
+
+
+def of_text(folder: Path, run: Callable[[Path], object], *seeds: bytes) -> Target:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Target(folder, folder / "input", list(seeds), lambda file, source: run(file))
+
+
+def prepared(folder: Path) -> Target:
+    source = masks.write(folder / "source", items(folder / "pictures"))
+    return Target(source, source / "manifest.csv", [MANIFEST.encode()], reading("prepared"))
+
+
+def streamed(file: Path) -> None:
+    """Whatever `json` reads, the stream reads."""
+    try:
+        is_sound = isinstance(json.loads(file.read_bytes()), dict | list)
+    except (ValueError, RecursionError):
+        is_sound = False
+    try:
+        stored(json_stream.stream_json(file))
+    except FigureGroundError as error:
+        if is_sound and "nested" not in str(error):
+            raise AssertionError("the stream refuses what json reads") from error
+
+
+def stored(values: Iterable[object]) -> None:
+    for value in values:
+        json.dumps(value, ensure_ascii=False).encode()
+
+
+def uncompressed(file: Path) -> None:
+    coco_notation.uncompressed(file.read_bytes().decode("latin-1"))
+
+
+_JSON = (b'{"a": [1, {"b": "\\ud83d\\ude00"}], "c": -1.5e3}', b"[[], {}, null, NaN, true]", b'{"a": 1}\n{"b": 2}\n')
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "coco": lambda folder: of_notation(folder, coco, "annotations/*", "polygons", "runs", "compressed"),
+    "supervisely": lambda folder: of_notation(folder, supervisely, "ds1/ann/*", "polygons", "bitmaps"),
+    "labelme": lambda folder: of_notation(folder, labelme, "*.json", "polygons", "masks", "embedded"),
+    "via": lambda folder: of_notation(folder, via, "*.json", "json1", "json2", "project"),
+    "via_csv": lambda folder: of_notation(folder, via, "*.csv", "csv"),
+    "labelbox": lambda folder: of_notation(folder, labelbox, "*.*json", "v1", "v2", "masks"),
+    "cvat": lambda folder: of_notation(folder, cvat, "*.xml", "polygons", "masks", "track"),
+    "yolo": lambda folder: of_notation(folder, yolo, "labels/train/*", "polygons"),
+    "yolo_names": lambda folder: of_labels(folder, yolo, "polygons", "data.yaml", "labels/train/*"),
+    "voc": lambda folder: of_notation(folder, voc, "SegmentationClass/*", "palette", "rgb"),
+    "voc_labels": lambda folder: of_labels(folder, voc, "labelmap", "labelmap.txt", "SegmentationClass/*"),
+    "masks": lambda folder: of_notation(folder, masks, "masks/*", "binary", "ones", "bits", "alpha", "colour"),
+    "prepared": prepared,
+    "uncompressed": lambda folder: of_text(folder, uncompressed, b"52203", b"PPYo0", b"o"),
+    "json": lambda folder: of_text(folder, streamed, *_JSON),
+    "ndjson": lambda folder: of_text(folder, lambda file: stored(json_stream.stream_lines(file)), *_JSON),
+    "xml": lambda folder: of_text(folder, lambda file: list(xml_stream.stream_xml(file)), b'<a b="c">&lt;<d/></a>'),
+}
+
+
+def main(name: str, folder: Path, options: Sequence[str]) -> None:
+    target = TARGETS[name](folder)
+    corpus = folder / "corpus"
+    corpus.mkdir(exist_ok=True)
+    for number, seed in enumerate(target.seeds):
+        (corpus / f"seed-{number:02}").write_bytes(seed)
+    limits = [
+        f"-artifact_prefix={folder}/",
+        "-rss_limit_mb=1024",
+        "-timeout=10",
+        "-max_len=4096",
+        "-print_final_stats=1",
+    ]
+    inputs = [] if any(not option.startswith("-") for option in options) else [str(corpus)]
+    atheris.Setup([sys.argv[0], *limits, *options, *inputs], Once(target), custom_mutator=mutated)
+    atheris.Fuzz()
+
+
+class Once:
+    """Runs a target on some bytes."""
+
+    def __init__(self, target: Target) -> None:
+        self._target, self._number = target, 0
+
+    def __call__(self, data: bytes) -> None:
+        self._number += 1
+        self._target.file.write_bytes(data)
+        # Files written within one tick of the clock are told apart all the same, for what is kept by their times.
+        os.utime(self._target.file, ns=(self._number, self._number))
+        try:
+            self._target.run(self._target.file, self._target.source)
+        except FigureGroundError as error:
+            str(error).encode()
+
+
+def mutated(data: bytes, most: int, seed: int) -> bytes:
+    """Bytes changed by libFuzzer, or some tokens replaced, doubled or taken out, which leaves more of them readable."""
+    rng = random.Random(seed)
+    tokens = list(_TOKENS.finditer(data))
+    if not tokens or rng.random() < 0.4:
+        return bytes(atheris.Mutate(data, most))
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        tokens = list(_TOKENS.finditer(data)) or tokens
+        at = rng.choice(tokens)
+        piece = rng.choice((b"", at[0] * 2, rng.choice(_PIECES), rng.choice(tokens)[0], rng.choice(_PIECES)))
+        data = data[: at.start()] + piece + data[at.end() :]
+    return data[:most]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--list"]:
+        print(*TARGETS)
+    elif len(sys.argv) < 3 or sys.argv[1] not in TARGETS:
+        sys.exit(f"want TARGET FOLDER [libFuzzer's options]; targets: {' '.join(TARGETS)}")
+    else:
+        main(sys.argv[1], Path(sys.argv[2]).resolve(), sys.argv[3:])

@@ -1,0 +1,23 @@
+"""A short run of every fuzzing target; `make fuzz` runs them for longer."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("fuzz_readers.py")
+TARGETS = re.findall(r'^    "(\w+)": ', SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif(not find_spec("atheris"), reason="atheris is not installed: it is for Linux on x86-64 only")
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_bytes_break_a_reader(target: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), target, str(tmp_path), "-runs=2000", "-seed=1"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 2000 runs" in done.stderr

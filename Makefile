@@ -23,7 +23,6 @@ test: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@for target in $$($(RUN) tests/fuzz_readers.py --list); do \
 		echo "$$target"; \
-		mkdir -p .cache/fuzz/$$target; \
 		$(RUN) tests/fuzz_readers.py $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
 	done
 

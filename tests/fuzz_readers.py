@@ -38,6 +38,7 @@ from figureground.data.records import Folder, Picture
 from figureground.errors import FigureGroundError
 from figureground.images import write_image
 
+json_stream.CHUNK = xml_stream.CHUNK = 64  # so that some inputs are read in pieces, as large files are
 HEIGHT, WIDTH = 48, 64
 MANIFEST = """\
 id,image,mask,width,height,source,group,split,coverage,sha256,licence
@@ -77,12 +78,16 @@ def items(folder: Path) -> list[Item]:
     return made
 
 
+def written(folder: Path, writer: ModuleType, way: str) -> Path:
+    shutil.rmtree(folder / "source", ignore_errors=True)
+    return writer.write(folder / "source", items(folder / "pictures"), way)
+
+
 def of_notation(folder: Path, writer: ModuleType, pattern: str, *ways: str) -> Target:
     """A reader of a notation, begun with what `writer` makes; the first file of `pattern` is replaced by the bytes."""
     seeds, name = list[bytes](), writer.__name__.rpartition(".")[2]
     for way in ways:
-        shutil.rmtree(folder / "source", ignore_errors=True)
-        source = writer.write(folder / "source", items(folder / "pictures"), way)
+        source = written(folder, writer, way)
         found = sorted(source.glob(pattern))
         seeds += [file.read_bytes() for file in found]
     return Target(source, found[0], seeds, reading(name))
@@ -112,7 +117,7 @@ def draw(picture: Picture) -> None:
 
 def of_labels(folder: Path, writer: ModuleType, way: str, name: str, labels: str) -> Target:
     """The file `name` that says what the classes of a source are; `labels` finds one that is read by it."""
-    source = writer.write(folder / "source", items(folder / "pictures"), way)
+    source = written(folder, writer, way)
     annotation = next(source.glob(labels))
     read = reading(writer.__name__.rpartition(".")[2])
     return Target(source, source / name, [(source / name).read_bytes()], lambda file, source: read(annotation, source))
@@ -124,7 +129,7 @@ def of_text(folder: Path, run: Callable[[Path], object], *seeds: bytes) -> Targe
 
 
 def prepared(folder: Path) -> Target:
-    source = masks.write(folder / "source", items(folder / "pictures"))
+    source = written(folder, masks, "binary")
     return Target(source, source / "manifest.csv", [MANIFEST.encode()], reading("prepared"))
 
 

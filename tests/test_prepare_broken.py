@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from annotated import coco
 from annotated.photographs import items, photograph
@@ -92,6 +93,7 @@ BROKEN_OBJECTS = {
     "nothing": ([polygon(points=None)], "rejected", "a polygon without its data"),
     "untitled": ([{"geometryType": "polygon"}], "rejected", "classTitle: Field required"),
     "string": (["person"], "rejected", "valid dictionary"),
+    "half": ([bits("\ud800")], "rejected", "not base64"),
 }
 
 
@@ -206,6 +208,18 @@ def test_links_in_circles(tmp_path: Path) -> None:
     assert "a symbolic link to a folder: not followed" in found["up"][1]
     assert "a symbolic link that leads nowhere" in found["nowhere"][1]
     assert found["circle"][0] == "rejected"
+
+
+def test_names_that_are_no_characters(tmp_path: Path) -> None:
+    """As archives made elsewhere leave them."""
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    folder = source / "ds1/ann"
+    try:
+        (folder / os.fsdecode(b"caf\xe9.png.json")).write_bytes((folder / "good.png.json").read_bytes())
+    except OSError:
+        pytest.skip("this file system wants UTF-8")
+    assert run(source, tmp_path / "d")["caf?"] == ("rejected", "its name has bytes that are no characters: rename it")
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +13,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from figureground.arrays import Frame, Mask
 from figureground.atomic import atomic_path
+from figureground.data import page
 from figureground.data.explore import Exploration, Histogram, Source, Spread
 from figureground.data.measure import KINDS
+from figureground.data.page import Thumbnail, Tick, data_uri, outline, percent, plain, short, shrink
 from figureground.data.pairs import Entry
 from figureground.errors import FigureGroundError
 from figureground.images import read_image, read_matte
@@ -27,13 +25,10 @@ from figureground.images import read_image, read_matte
 if TYPE_CHECKING:
     from jinja2 import Template
 
-SIDE = 288  # pixels of a sample's longest side: sharp at half that size on a phone
-QUALITY = 66  # of WebP
 SOURCES = 12  # drawn in charts and samples; the tables hold them all
 PICTURES = 12  # of each kind of finding
 PAIRS = 12
 ROWS = 100  # of a table of findings
-_OUTLINE, _HALO = (255, 214, 0), (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +50,6 @@ class Bar:
     width: float
     height: float
     says: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A place on the axis, as a share, and what is written there."""
-
-    at: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +78,16 @@ class Chart:
     ranges: list[Range]
 
 
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A small picture with its mask's outline: a data URI and its width and height in pixels."""
-
-    uri: str
-    width: int
-    height: int
-
-
-def _plain(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _percent(value: float) -> str:
-    return f"{value:.0%}" if value >= 0.1 or value == 0 else f"{value:.1%}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.3g}"
-
-
 MEASURES = {
-    "coverage": Measure("Coverage", "Share of the picture that is person.", _percent),
-    "parts": Measure("Parts", "Separate pieces of the mask, specks left out.", _plain, whole=True),
-    "specks": Measure("Specks", "Pieces of the mask under 0.02 % of the picture.", _plain, whole=True),
-    "boundary": Measure("Boundary", "Length of the outline, in picture diagonals.", _short),
-    "longest side": Measure("Longest side", "Of the picture, in pixels.", _plain, logarithmic=True),
-    "aspect ratio": Measure("Aspect ratio", "Width over height: under 1 is upright.", _short, logarithmic=True),
-    "brightness": Measure("Brightness", "Mean grey, 0 black to 255 white.", _plain),
+    "coverage": Measure("Coverage", "Share of the picture that is person.", percent),
+    "parts": Measure("Parts", "Separate pieces of the mask, specks left out.", plain, whole=True),
+    "specks": Measure("Specks", "Pieces of the mask under 0.02 % of the picture.", plain, whole=True),
+    "boundary": Measure("Boundary", "Length of the outline, in picture diagonals.", short),
+    "longest side": Measure("Longest side", "Of the picture, in pixels.", plain, logarithmic=True),
+    "aspect ratio": Measure("Aspect ratio", "Width over height: under 1 is upright.", short, logarithmic=True),
+    "brightness": Measure("Brightness", "Mean grey, 0 black to 255 white.", plain),
     "sharpness": Measure(
-        "Sharpness", "Variance of the Laplacian at 256 pixels: low is blurred, or plain.", _plain, logarithmic=True
+        "Sharpness", "Variance of the Laplacian at 256 pixels: low is blurred, or plain.", plain, logarithmic=True
     ),
 }
 
@@ -132,12 +98,7 @@ def load_template() -> Template:
     Raises:
         ModuleNotFoundError: jinja2 is not installed.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": _plain, "percent": _percent, "short": _short}
-    text = resources.files("figureground.data").joinpath("explore.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(text)
+    return page.load_template("figureground.data", "explore.html.jinja")
 
 
 def write_page(exploration: Exploration, dataset: Path, output: Path, template: Template) -> None:
@@ -146,9 +107,9 @@ def write_page(exploration: Exploration, dataset: Path, output: Path, template: 
     Raises:
         OutputError: the file cannot be written.
     """
-    page = render(exploration, dataset, template)
+    text = render(exploration, dataset, template)
     with atomic_path(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def render(exploration: Exploration, dataset: Path, template: Template) -> str:
@@ -232,7 +193,7 @@ def heat(position: list[list[float]]) -> str:
     levels = np.clip(large * 255 + 0.5, 0, 255).astype(np.uint8)
     coloured = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[:, :, ::-1]
     # A palette of 64 levels halves the file, and nobody can tell.
-    return _uri(Image.fromarray(np.ascontiguousarray(coloured)).quantize(64), "PNG")
+    return data_uri(Image.fromarray(np.ascontiguousarray(coloured)).quantize(64), "PNG")
 
 
 def draw(image: Path, mask: Path) -> Thumbnail | None:
@@ -247,27 +208,4 @@ def draw(image: Path, mask: Path) -> Thumbnail | None:
         frame = outline(frame, matte >= 128)
     except (FigureGroundError, OSError):
         pass  # the finding beside it says that the mask cannot be read
-    return Thumbnail(_uri(Image.fromarray(frame), "WEBP"), width, height)
-
-
-def shrink(frame: Frame) -> Frame:
-    """A picture of at most `SIDE` pixels a side, in its own aspect ratio."""
-    height, width = frame.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def outline(frame: Frame, mask: Mask) -> Frame:
-    """The picture with a bright line, cased in black, around an (H, W) bool mask of its size."""
-    drawn = np.ascontiguousarray(frame)
-    lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(drawn, lines, -1, _HALO, 4, cv2.LINE_AA)
-    cv2.drawContours(drawn, lines, -1, _OUTLINE, 2, cv2.LINE_AA)
-    return drawn
-
-
-def _uri(picture: Image.Image, form: str) -> str:
-    file = BytesIO()
-    picture.save(file, form, quality=QUALITY, method=6, optimize=True)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return Thumbnail(data_uri(Image.fromarray(frame), "WEBP"), width, height)

@@ -9,12 +9,11 @@ import argparse
 import hashlib
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from figureground.atomic import atomic_path
 from figureground.engine import Engine
-from figureground.evaluation.evaluate import Evaluation, evaluate
+from figureground.evaluation.evaluate import Evaluation, SourceScores, evaluate
 from figureground.training.export_run import export_run
 
 MODELS = Path(__file__).parents[1] / "src" / "figureground" / "models"
@@ -37,7 +36,7 @@ def main() -> None:
         "file": f"{options.name}.onnx",
         "sha256": hashlib.sha256(content).hexdigest(),
         "size": size,
-        "scores": {name: asdict(got) for name, got in [*scores.sources.items(), ("overall", scores.overall)]},
+        "scores": {name: _short(got) for name, got in [*scores.sources.items(), ("overall", scores.overall)]},
         "licence": LICENCE,
     }
     card = (
@@ -57,6 +56,11 @@ def main() -> None:
     _write(MODELS / f"{options.name}.onnx", content)
     _write(MODELS / "models.json", (json.dumps(index, indent=1) + "\n").encode())
     print(card)
+
+
+def _short(got: SourceScores) -> dict[str, object]:
+    kept = ("pictures", "accuracy", "iou", "iou_interval", "dice", "boundary_f")
+    return {name: getattr(got, name) for name in kept}
 
 
 def _write(path: Path, content: bytes) -> None:

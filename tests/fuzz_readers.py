@@ -97,7 +97,7 @@ def reading(name: str) -> Callable[[Path, Path], object]:
     _, claims, read = notations.NOTATIONS[name]
 
     def run(file: Path, source: Path) -> None:
-        claims(file, file.read_bytes()[:4096].decode("utf-8-sig", "replace"))
+        claims(file, file.read_bytes()[:4096].decode("utf-8-sig", "replace"), Path("/"))
         for record in read(file, Folder(source, ("person",))):
             assert_sound([record])
             if isinstance(record, Picture):

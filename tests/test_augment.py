@@ -11,88 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from figureground.training.augment import Matte, Sample, augment, degrade, warp
+from augmenting import ALWAYS, MOVED, OFF, SEEDS, blob, far_inside, telltale
+from figureground.training.augment import augment
 from figureground.training.config import Augment
-
-ALWAYS = (
-    "flip",
-    "colour",
-    "grey",
-    "blur",
-    "noise",
-    "jpeg",
-    "dark",
-    "swap_background",
-    "second_person",
-    "occluder",
-    "clothes",
-)
-OFF = replace(
-    Augment(), rotate=0.0, zoom=(1.0, 1.0), shift=0.0, stretch=0.0, negative=0.0, **dict.fromkeys(ALWAYS, 0.0)
-)
-MOVED = replace(Augment(), **dict.fromkeys(ALWAYS, 0.0), negative=0.0)  # only the geometry varies
-SEEDS = range(40)
-
-
-def blob(seed: int, width: int = 90, height: int = 70) -> Matte:
-    """A mask of soft patches, some of which run out of the picture."""
-    noise = np.random.default_rng(seed).random((height, width))
-    smooth = cv2.GaussianBlur(noise, (0, 0), 7)
-    scaled = (smooth - np.quantile(smooth, 0.5)) / (np.ptp(smooth) + 1e-9)
-    return np.clip(scaled * 2000 + 128, 0, 255).astype(np.uint8)
-
-
-def telltale(matte: Matte) -> Sample:
-    """A picture whose every pixel says what its mask is: red is the mask, green its opposite."""
-    return np.dstack([matte, 255 - matte, np.full_like(matte, 77)]), matte
-
-
-def far_inside(matte: Matte, pixels: int) -> NDArray[np.bool_]:
-    kernel = np.ones((2 * pixels + 1,) * 2, np.uint8)
-    return cv2.erode((matte == 255).astype(np.uint8), kernel, borderValue=(1,)) == 1
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_geometry_moves_picture_and_mask_alike(seed: int) -> None:
-    before = telltale(blob(seed))
-    frame, matte = augment(before, 64, MOVED, np.random.default_rng(seed))
-    # Both are interpolated in fixed point: they may round a grey level apart.
-    assert np.abs(frame[..., 0].astype(int) - matte).max() <= 1
-    assert np.abs(frame[..., 1].astype(int) + matte - 255).max() <= 1
-    assert np.all(frame[..., 2] == 77), "nothing is filled with another colour at the border"
-
-
-def test_geometry_does_move() -> None:
-    before = telltale(blob(0))
-    made = [augment(before, 64, MOVED, np.random.default_rng(seed))[1] for seed in range(6)]
-    assert all((a != b).mean() > 0.1 for number, a in enumerate(made) for b in made[:number])
-
-
-@pytest.mark.parametrize(
-    ("change", "moved"),
-    [
-        ({"flip": 1.0}, lambda matte: np.roll(matte[:, ::-1], 1, axis=1)),  # about the middle column
-        ({"zoom": (0.5, 0.5)}, None),
-        ({"rotate": 40.0}, None),
-        ({"stretch": 0.5}, None),
-        ({"shift": 0.3}, None),
-    ],
-)
-def test_each_setting_does_its_part(change: dict[str, float], moved: object) -> None:
-    before = telltale(cv2.resize(blob(1), (64, 64)))
-    plain = warp(before, 64, OFF, np.random.default_rng(0))[1]
-    assert np.abs(plain.astype(int) - before[1]).max() <= 1, "with all off, a square picture is left as it is"
-    changed = warp(before, 64, replace(OFF, **change), np.random.default_rng(0))[1]
-    assert (changed != plain).mean() > 0.1
-    if callable(moved):
-        assert np.abs(changed.astype(int) - moved(plain))[:, 1:].max() <= 1
-
-
-def test_flip_is_as_likely_as_asked() -> None:
-    matte = np.zeros((32, 32), np.uint8)
-    matte[:, :16] = 255
-    each = [warp(telltale(matte), 32, replace(OFF, flip=0.5), np.random.default_rng(seed))[1] for seed in range(200)]
-    assert 70 <= sum(int(made[:, 20:].mean() > 128) for made in each) <= 130
+from figureground.training.geometry import Sample, warp
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -116,6 +38,23 @@ def test_second_person_adds_one() -> None:
     frame, matte = augment(nobody, 64, often, np.random.default_rng(0), other=lambda _: somebody)
     assert matte.min() == 255
     assert np.abs(frame.astype(int) - somebody[0]).max() <= 1
+
+
+def test_several_people_join() -> None:
+    drawn: list[int] = []
+    for seed in SEEDS:
+        joining: list[Sample] = []
+
+        def other(rng: np.random.Generator, joining: list[Sample] = joining) -> Sample:
+            joining.append(draw_other(rng))
+            return joining[-1]
+
+        crowd = replace(MOVED, second_person=1.0, others=3)
+        frame, matte = augment(telltale(blob(seed)), 64, crowd, np.random.default_rng(seed), other=other)
+        assert frame[..., 0][matte == 0].max(initial=0) <= 1
+        assert frame[..., 0][far_inside(matte, 3)].min(initial=255) >= 64, "people, and their soft edges in between"
+        drawn.append(len(joining))
+    assert set(drawn) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -166,6 +105,38 @@ def test_background_swap_keeps_the_person(seed: int) -> None:
         assert np.ptp(swapped[room].astype(int), axis=0).max() <= 1
 
 
+def test_a_person_is_lit_as_the_new_background_is() -> None:
+    """In a dark room it gets darker, in a bright one brighter; the mask stays."""
+    matte = np.zeros((64, 64), np.uint8)
+    cv2.circle(matte, (32, 36), 18, 255, -1)
+    grey = np.where(matte[..., None] > 0, 140, 120).astype(np.uint8).repeat(3, axis=2)
+    person = far_inside(matte, 5)
+    means: dict[tuple[int, float], float] = {}
+    for level in (30, 220):
+        for match in (0.0, 1.0):
+            swap, room = replace(OFF, swap_background=1.0, match_person=match), np.full((40, 60, 3), level, np.uint8)
+            made = [
+                augment((grey, matte), 64, swap, np.random.default_rng(seed), background=lambda _, room=room: room)
+                for seed in SEEDS
+            ]
+            assert all(np.array_equal(after, made[0][1]) for _, after in made)
+            means[level, match] = float(np.mean([frame[person].mean() for frame, _ in made]))
+    assert means[30, 0.0] == means[220, 0.0] == pytest.approx(140, abs=1)
+    assert means[30, 1.0] < 130
+    assert means[220, 1.0] > 150
+
+
+def test_the_light_is_the_old_rooms_not_the_persons() -> None:
+    """White clothes stay white in a room as bright as the one they come from."""
+    matte = np.zeros((64, 64), np.uint8)
+    cv2.circle(matte, (32, 32), 18, 255, -1)
+    frame = np.where(matte[..., None] > 0, 235, 110).astype(np.uint8).repeat(3, axis=2)
+    room, swap = np.full((40, 60, 3), 110, np.uint8), replace(OFF, swap_background=1.0, match_person=1.0)
+    for seed in SEEDS:
+        made, _ = augment((frame, matte), 64, swap, np.random.default_rng(seed), background=lambda _: room)
+        assert made[far_inside(matte, 5)].min() > 225
+
+
 def test_negatives_are_rooms_without_anybody() -> None:
     room = telltale(np.zeros((50, 70), np.uint8))[0]
     everybody = telltale(np.full((64, 64), 255, np.uint8))
@@ -184,31 +155,6 @@ def test_without_backgrounds_there_are_no_negatives() -> None:
     assert np.array_equal(frame, np.broadcast_to(everybody[0][0, 0], frame.shape))
 
 
-@pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise", "jpeg", "dark"])
-def test_degradation_changes_the_picture_only(name: str) -> None:
-    before = telltale(cv2.resize(blob(3), (64, 64)))
-    one = replace(OFF, **{name: 1.0})
-    frame, matte = augment(before, 64, one, np.random.default_rng(1))
-    plain, same = augment(before, 64, OFF, np.random.default_rng(1))
-    assert np.array_equal(matte, same)
-    assert np.mean(np.abs(frame.astype(int) - plain)) > 0.2
-    if name == "grey":
-        assert np.ptp(frame, axis=2).max() == 0
-    if name == "dark":
-        assert frame.mean() < 0.6 * plain.mean()
-
-
-def test_degradation_keeps_red_red() -> None:
-    """JPEG and grey go through OpenCV, which calls the first channel blue."""
-    red = np.zeros((64, 64, 3), np.uint8)
-    red[..., 0] = 220
-    out = degrade(red, replace(OFF, jpeg=1.0), np.random.default_rng(0))
-    assert out[..., 0].min() > 180
-    assert out[..., 1:].max() < 60
-    grey = degrade(red, replace(OFF, grey=1.0), np.random.default_rng(0))
-    assert abs(int(grey[0, 0, 0]) - 0.299 * 220) <= 1
-
-
 def draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     return rng.integers(0, 256, (int(rng.integers(1, 90)), int(rng.integers(1, 90)), 3), np.uint8)
 
@@ -219,7 +165,7 @@ def draw_other(rng: np.random.Generator) -> Sample:
 
 def test_seed_decides_everything() -> None:
     before = telltale(blob(5))
-    likely = replace(Augment(), **dict.fromkeys([*ALWAYS, "negative"], 0.5))
+    likely = replace(Augment(), **dict.fromkeys([*ALWAYS, "negative"], 0.5), perspective=0.1, others=3)
     for seed in SEEDS:
         one, two, other = (
             augment(before, 48, likely, np.random.default_rng(s), draw_background, draw_other, draw_background)
@@ -234,7 +180,7 @@ def test_sample_is_not_written_to() -> None:
     """It comes from the cache, and is needed again in the next epoch."""
     before = telltale(blob(6))
     frame, matte = before[0].copy(), before[1].copy()
-    likely = replace(Augment(), **dict.fromkeys(ALWAYS, 1.0))
+    likely = replace(Augment(), **dict.fromkeys(ALWAYS, 1.0), perspective=0.1, others=2)
     for seed in SEEDS:
         augment(before, 64, likely, np.random.default_rng(seed), draw_background, draw_other)
     assert np.array_equal(before[0], frame)
@@ -247,7 +193,7 @@ sides = st.integers(1, 90)
 @settings(max_examples=150, deadline=None)
 @given(sides, sides, st.integers(8, 96), st.integers(0, 2**31), st.sampled_from([0.0, 0.5, 1.0]))
 def test_any_size_gives_a_square_pair(width: int, height: int, size: int, seed: int, likely: float) -> None:
-    every = replace(Augment(), **dict.fromkeys([*ALWAYS, "negative"], likely))
+    every = replace(Augment(), **dict.fromkeys([*ALWAYS, "negative"], likely), perspective=likely / 5, others=2)
     frame, matte = augment(
         telltale(blob(seed % 1000, width, height)),
         size,
@@ -273,5 +219,5 @@ def test_hard_masks_stay_hard_but_at_edges() -> None:
 
 
 def test_all_probabilities_are_tested() -> None:
-    probabilities = {f.name for f in fields(Augment)} - {"rotate", "zoom", "shift", "stretch", "negative"}
-    assert probabilities == set(ALWAYS)
+    amounts = {"rotate", "zoom", "crop", "shift", "stretch", "perspective", "mirror", "others"}
+    assert {f.name for f in fields(Augment)} - amounts - {"negative"} == set(ALWAYS)

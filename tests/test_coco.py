@@ -112,10 +112,10 @@ def test_any_text_is_runs_or_an_error(text: str) -> None:
 
 def test_runs_that_do_not_fill_the_window_are_refused() -> None:
     for counts in ([10, 10], [10, -5, 195], [], [10**12]):
-        with pytest.raises(DatasetError, match="run lengths"):
+        with pytest.raises(DatasetError, match="run length"):
             rasterize(Rle(counts, 20, 10), 10, 20)
     with pytest.raises(DatasetError, match="want 1 to"):
-        rasterize(Rle([1 << 40], 1 << 20, 1 << 20), 10, 20)
+        rasterize(Rle([1 << 40], 1 << 20, 1 << 20, order="rows"), 10, 20)
 
 
 def test_all_kinds_of_segmentation(tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_cut_off_files_give_what_stands_before_the_cut(tmp_path: Path) -> None:
 
 
 def test_claims(tmp_path: Path) -> None:
-    assert coco.claims(Path("x.json"), ' {\n "info": {}')
-    assert not coco.claims(Path("x.json"), '{"version": "4.0.0"')
-    assert not coco.claims(Path("x.txt"), '{"info": {}')
+    assert coco.claims(Path("x.json"), ' {\n "info": {}', Path())
+    assert not coco.claims(Path("x.json"), '{"version": "4.0.0"', Path())
+    assert not coco.claims(Path("x.txt"), '{"info": {}', Path())
     with pytest.raises(DatasetError, match="no categories"):
         records({"shapes": []}, tmp_path)
 

@@ -92,7 +92,7 @@ def test_only_own_files_are_claimed(shared_data: Path) -> None:
     for path in sorted((shared_data / "formats").rglob("*")):
         if path.is_file():
             head = path.read_bytes()[:4096].decode("utf-8", "replace")
-            assert claims(path, head) == (path.parent.name == "cvat"), path
+            assert claims(path, head, Path("/")) == (path.parent.name == "cvat"), path
     assert open_source(shared_data / "formats" / "cvat", ("person",)).notation == "cvat"
 
 

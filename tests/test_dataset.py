@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from figureground.data.manifest import Item, read_manifest
 from figureground.errors import DatasetError, ImageError
 from figureground.images import write_image
-from figureground.training.augment import Sample
 from figureground.training.config import Augment, Recipe
 from figureground.training.dataset import (
     Backgrounds,
@@ -25,6 +24,7 @@ from figureground.training.dataset import (
     training_batches,
     validation_batches,
 )
+from figureground.training.geometry import Sample
 from training_data import Picture, write_dataset, write_manifest, write_picture
 
 STILL = Augment(
@@ -194,12 +194,14 @@ def test_loaded_pictures_are_shrunk_but_never_grown(tmp_path: Path) -> None:
     assert [small[n][1].shape for n in range(2)] == [(40, 80), (60, 30)]
 
 
-def test_what_does_not_fit_into_memory_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_into_memory_is_read_again(tmp_path: Path) -> None:
     items = read_manifest(write_dataset(tmp_path, train=5, val=0), "train")
     everything = Samples.load(items, 64)
-    monkeypatch.setattr("figureground.training.dataset.CACHE_BYTES", 2 * 64 * 64 * 4)
-    some = Samples.load(items, 64)
+    some = Samples.load(items, 64, 2.9 * 64 * 64 * 4)
     assert sorted(some.cache) == [0, 1]
+    assert some.bytes() == 2 * 64 * 64 * 4
+    assert Samples.load(items, 64, 0).cache == {}
+    assert sorted(Samples.load(items, 32, 5 * 32 * 32 * 4).cache) == [0, 1, 2, 3, 4], "counted as they are kept"
     for number in range(5):
         for one, other in zip(some[number], everything[number], strict=True):
             assert np.array_equal(one, other)
@@ -247,6 +249,11 @@ def test_some_backgrounds_are_negatives_only(tmp_path: Path) -> None:
 
 def test_backgrounds_are_shrunk(tmp_path: Path) -> None:
     assert read_backgrounds(backgrounds_folder(tmp_path), 45).scenes[0].shape == (10, 45, 3)
+
+
+@pytest.mark.parametrize(("most", "read"), [(1, [0]), (2, [0, 100]), (3, [0, 100]), (4, [0, 50, 100, 150])])
+def test_a_few_backgrounds_are_spread_over_the_folder(tmp_path: Path, most: int, read: list[int]) -> None:
+    assert levels(read_backgrounds(backgrounds_folder(tmp_path), 45, most=most).scenes) == read
 
 
 def test_backgrounds_with_a_manifest_of_another_kind(tmp_path: Path) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from figureground.arrays import Alpha, Frame
 from figureground.data.manifest import COLUMNS, read_manifest
 from figureground.engine import Engine
-from figureground.errors import DatasetError, FigureGroundError, ImageError
-from figureground.evaluation.evaluate import Evaluation, evaluate
+from figureground.errors import ArrayError, DatasetError, FigureGroundError, ImageError
+from figureground.evaluation.compare import compare, labels
+from figureground.evaluation.evaluate import MEASURES, Evaluation, evaluate, size_of
+from figureground.evaluation.latency import latency
 from figureground.images import read_matte, write_image
 from training_data import write_dataset, write_manifest, write_picture
 
@@ -225,9 +229,13 @@ def test_json_of_the_command(tmp_path: Path) -> None:
     done = command("small", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    wanted = evaluate(Engine("small"), tmp_path, name="small")
-    assert json.loads(done.stdout) == json.loads(json.dumps(asdict(wanted)))
-    assert json.loads(done.stdout)["sources"].keys() == {"day", "night"}
+    result = json.loads(done.stdout)
+    latency = result.pop("latency")
+    assert latency["pictures"] == 4
+    assert 0 < latency["median"] <= latency["p90"]
+    wanted = asdict(evaluate(Engine("small"), tmp_path, name="small")) | {"peers": [], "differences": []}
+    assert result == {name: value for name, value in json.loads(json.dumps(wanted)).items() if name != "latency"}
+    assert result["sources"].keys() == {"day", "night"}
 
 
 def test_table_of_the_command(tmp_path: Path) -> None:
@@ -236,9 +244,12 @@ def test_table_of_the_command(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["source", "pictures", "accuracy", "IoU", "95", "%", "of", "IoU", "Dice", "boundary", "F"]
-    assert [row.split()[:2] for row in rows] == [["day", "2"], ["night", "2"], ["overall", "4"]]
+    assert [row.split()[:2] for row in rows[:3]] == [["day", "2"], ["night", "2"], ["overall", "4"]]
     overall = evaluate(Engine("small"), tmp_path).overall
-    assert rows[-1].split()[2:4] == [f"{overall.accuracy:.4f}", f"{overall.iou:.3f}"]
+    assert rows[2].split()[2:4] == [f"{overall.accuracy:.4f}", f"{overall.iou:.3f}"]
+    assert rows[3] == ""
+    assert "ms a picture on one thread" in rows[4]
+    assert len(rows) == 5
 
 
 @pytest.mark.parametrize(
@@ -247,6 +258,8 @@ def test_table_of_the_command(tmp_path: Path) -> None:
         (["small", "gone"], "gone/manifest.csv: cannot be read"),
         (["gone.onnx", "gone"], "gone.onnx: no such model"),
         (["small", "gone", "--split", "all"], "no split 'all'"),
+        (["small", "gone", "--peer", "gone.toml"], "gone.toml: cannot be read"),
+        (["small", "gone", "--output", "/proc/report.html"], "choose another --output"),
     ],
 )
 def test_command_says_what_is_wrong_in_one_line(arguments: list[str], said: str) -> None:
@@ -305,4 +318,92 @@ def test_what_is_no_peer(tmp_path: Path, content: bytes | None, said: str) -> No
 
 def test_evaluation_is_plain_data(dataset: Path) -> None:
     result: Evaluation = evaluate(all_background, dataset)
-    assert json.loads(json.dumps(asdict(result)))["overall"]["iou_interval"] == list(result.overall.iou_interval)
+    plain = json.loads(json.dumps(asdict(result)))
+    assert plain["overall"]["intervals"]["iou"] == list(result.overall.iou_interval)
+
+
+def test_every_measure_by_hand(dataset: Path) -> None:
+    """All background: only the picture of nobody is right."""
+    got = evaluate(all_background, dataset).overall
+    assert (got.precision, got.recall, got.boundary_iou, got.boundary_f) == (0.25,) * 4
+    assert got.mad == got.mse == pytest.approx((0.5 + 0.2 + 0 + 1) / 4)
+    assert got.connectivity == pytest.approx(200 * got.mad / 1000)
+    assert got.gradient > 0
+    assert got.intervals.keys() == set(MEASURES)
+    for name, (low, high) in got.intervals.items():
+        assert low <= getattr(got, name) <= high
+
+
+def test_sizes(dataset: Path) -> None:
+    result = evaluate(perfect, dataset)
+    assert {size: scores.pictures for size, scores in result.sizes.items()} == {"nobody": 1, "medium": 1, "large": 2}
+    assert [size_of(coverage) for coverage in (0, 0.0999, 0.1, 0.3999, 0.4, 1)] == [
+        "nobody",
+        "small",
+        "medium",
+        "medium",
+        "large",
+        "large",
+    ]
+
+
+def test_pictures_and_curves(dataset: Path) -> None:
+    result = evaluate(all_background, dataset)
+    assert [(each.id, each.source, each.coverage) for each in result.pictures] == [
+        ("half", "three", 0.5),
+        ("fifth", "three", 0.2),
+        ("nobody", "three", 0),
+        ("everybody", "alone", 1),
+    ]
+    assert result.overall.iou == np.mean([each.mask.iou for each in result.pictures])
+    assert result.thresholds.iou == [0.25] * 19
+    assert result.calibration is not None
+    assert (result.calibration.pictures, result.calibration.person) == (4, [1.7 / 4])
+    assert result.calibration.error == pytest.approx(1.7 / 4)
+    assert result.latency is None
+
+
+def test_soft_masks_calibrate_nothing(tmp_path: Path) -> None:
+    matte = np.full((10, 10), 100, np.uint8)
+    write_manifest(tmp_path, [write_picture(tmp_path, "soft", np.dstack([matte] * 3), matte)])
+    result = evaluate(perfect, tmp_path)
+    assert result.calibration is None
+    assert not result.pictures[0].hard
+    assert result.overall.mad == 0
+
+
+def test_what_is_no_alpha(dataset: Path) -> None:
+    with pytest.raises(ArrayError, match=r"alpha must lie in \[0, 1\]"):
+        evaluate(lambda frame: all_person(frame) * 2, dataset)
+
+
+def test_latency_times_the_second_call(dataset: Path) -> None:
+    calls: list[int] = []
+
+    def slow_at_first(frame: Frame) -> Alpha:
+        calls.append(cv2.getNumThreads())
+        time.sleep(0.05 if len(calls) % 2 else 0.002)
+        return all_person(frame)
+
+    threads = cv2.getNumThreads()
+    got = latency(slow_at_first, [item.image for item in read_manifest(dataset, "val")])
+    assert (len(calls), set(calls), got.pictures) == (8, {1}, 4)
+    assert 2 <= got.median < 50
+    assert cv2.getNumThreads() == threads
+
+
+def test_comparison_is_paired(dataset: Path) -> None:
+    models = {"perfect": perfect, "nobody": all_background}
+    got = compare(models, dataset, "val", lambda name, done, total: None)
+    assert [each.model for each in got.all] == ["perfect", "nobody"]
+    found = {(gap.source, gap.measure): gap for gap in got.differences}
+    assert {gap.peer for gap in got.differences} == {"nobody"}
+    assert found["overall", "iou"].mean == pytest.approx(1 - 0.25)
+    assert found["three", "mad"].mean == pytest.approx(-0.7 / 3)
+    same = compare({"one": perfect, "other": perfect}, dataset, "val", lambda name, done, total: None)
+    assert all((gap.mean, gap.interval) == (0, (0, 0)) for gap in same.differences)
+
+
+def test_labels_are_short_unless_alike() -> None:
+    assert labels(["small", "a/red.onnx", "runs/x"]) == ["small", "red", "runs/x"]
+    assert labels(["a/red.onnx", "b/red.onnx"]) == ["a/red.onnx", "b/red.onnx"]

@@ -5,11 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training_data import write_dataset
+from training_data import CLASSIC, TINY, progress, weights, write_dataset
 
 keras = pytest.importorskip("keras", reason="training needs pip install 'figureground[train]'")
 pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflow backend")
@@ -26,18 +22,14 @@ pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflo
 from figureground.data.manifest import read_manifest  # noqa: E402
 from figureground.errors import DatasetError, TrainingError  # noqa: E402
 from figureground.images import read_matte, write_image  # noqa: E402
-from figureground.training import fit as fit_module  # noqa: E402
 from figureground.training.config import Recipe  # noqa: E402
 from figureground.training.dataset import Samples  # noqa: E402
-from figureground.training.fit import build_network, fit, learning_rate, load_model, validate  # noqa: E402
+from figureground.training.fit import fit  # noqa: E402
+from figureground.training.model import build_network, load_model  # noqa: E402
+from figureground.training.schedule import learning_rate  # noqa: E402
 from figureground.training.unet import logits_model  # noqa: E402
+from figureground.training.validate import validate  # noqa: E402
 
-TINY = Recipe("tiny", size=64, batch=4, epochs=7, learning_rate=3e-3)
-# The classic network at a 64th of its width: its graph is made in a third of the time. It has dropout, whose
-# random state must survive a resume too.
-CLASSIC = Recipe(
-    "classic", network="classic", width=1 / 64, dropout=0.2, size=32, batch=4, epochs=3, learning_rate=3e-3, average=0.9
-)
 Row = dict[str, float]
 
 
@@ -53,18 +45,6 @@ def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     rows: list[Row] = []
     assert fit(TINY, dataset, run, report=rows.append) == run / "best.keras"
     return run, rows
-
-
-def weights(run: Path) -> dict[str, bytes]:
-    """Everything of the last checkpoint that decides how training goes on."""
-    with np.load(run / "last.npz") as file:
-        return {name: file[name].tobytes() for name in file.files if name != "progress"}
-
-
-def progress(run: Path) -> dict[str, Any]:
-    with np.load(run / "last.npz") as file:
-        state: dict[str, Any] = json.loads(bytes(file["progress"]))
-    return state
 
 
 def test_it_learns(trained: tuple[Path, list[Row]]) -> None:
@@ -95,6 +75,7 @@ def test_another_run_does_not_go_on_under_its_name(trained: tuple[Path, list[Row
 def test_run_folder(trained: tuple[Path, list[Row]], dataset: Path) -> None:
     run, rows = trained
     names = {"best.keras", "config.json", "curves.png", "environment.json", "last.npz", "metrics.csv"}
+    names |= {"report.html", "samples", "tensorboard"}
     assert {path.name for path in run.iterdir()} == names, "and no temporary file is left"
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     assert config.pop("dataset") == str(dataset.resolve())
@@ -106,7 +87,8 @@ def test_run_folder(trained: tuple[Path, list[Row]], dataset: Path) -> None:
     assert len(environment["manifest_sha256"]) == 64
     with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
-    assert list(table[0]) == ["epoch", "seconds", "loss", "val_loss", "val_accuracy", "val_iou", "val_dice"]
+    spent = ["epoch", "seconds", "learning_rate", "images_per_s", "data_wait"]
+    assert list(table[0]) == [*spent, "loss", "accuracy", "val_loss", "val_accuracy", "val_iou", "val_dice"]
     assert len(table) == len(rows)
     for row, reported in zip(table, rows, strict=True):
         assert {name: float(value) for name, value in row.items()} == pytest.approx(reported, rel=1e-5)
@@ -118,17 +100,17 @@ def test_best_is_the_lowest_validation_loss(trained: tuple[Path, list[Row]], dat
     lowest = min(rows, key=lambda row: row["val_loss"])
     state = progress(run)
     assert (state["best"], state["best_epoch"]) == (lowest["val_loss"], lowest["epoch"])
-    samples = fit_module.Samples.load(read_manifest(dataset, "val"), TINY.cache_side)
-    again = fit_module.validate(fit_module.logits_model(load_model(run / "best.keras")), samples, TINY)
+    samples = Samples.load(read_manifest(dataset, "val"), TINY.cache_side)
+    again = validate(logits_model(load_model(run / "best.keras")), samples, TINY)
     assert again == pytest.approx({name: lowest[name] for name in again}, rel=1e-4)
 
 
 def test_a_run_is_not_overwritten(trained: tuple[Path, list[Row]], dataset: Path) -> None:
     run = trained[0]
-    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with pytest.raises(TrainingError, match=r"holds a run already; add --resume .* or choose another --output"):
         fit(TINY, dataset, run)
-    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_resuming_a_finished_run_trains_no_more(trained: tuple[Path, list[Row]], dataset: Path) -> None:
@@ -144,49 +126,6 @@ def uninterrupted(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     run = tmp_path_factory.mktemp("runs") / "uninterrupted"
     fit(CLASSIC, dataset, run)
     return run
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from test_fit import CLASSIC
-from figureground.training import fit
-
-real = fit.training_batches
-
-def killed(samples, backgrounds, recipe, epoch):
-    for step, batch in enumerate(real(samples, backgrounds, recipe, epoch)):
-        if (epoch, step) == (1, 2):
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield batch
-
-fit.training_batches = killed
-fit.fit(CLASSIC, Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
-def test_killed_and_resumed_is_bit_for_bit_the_same(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
-    """Another process, killed for good in the middle of the second epoch; resumed here.
-
-    TensorFlow's CPU kernels give the same bits whenever they run on as many threads (measured with 1, 2 and 8),
-    and other bits on another number of them: both processes leave it at the number of cores.
-    """
-    run = tmp_path / "run"
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environment.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, "-c", KILLED, str(dataset), str(run)], env=environment, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    assert progress(run)["epoch"] == 1
-    assert weights(run) != weights(uninterrupted)
-    rows: list[Row] = []
-    fit(CLASSIC, dataset, run, resume=True, report=rows.append)
-    assert [row["epoch"] for row in rows] == [2, 3]
-    assert weights(run) == weights(uninterrupted)
-    for name in ("best", "best_epoch", "epoch", "waited"):
-        assert progress(run)[name] == progress(uninterrupted)[name]
-    with (run / "metrics.csv").open(encoding="utf-8") as one, (uninterrupted / "metrics.csv").open() as other:
-        for row, wanted in zip(csv.DictReader(one), csv.DictReader(other), strict=True):
-            assert {**row, "seconds": ""} == {**wanted, "seconds": ""}
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +255,7 @@ def test_start_from_another_network(uninterrupted: Path, dataset: Path, tmp_path
     wide = replace(CLASSIC, width=1 / 32, start=str(uninterrupted / "best.keras"))
     with pytest.raises(TrainingError, match=r"best\.keras: holds another network"):
         fit(wide, dataset, tmp_path / "run")
-    with pytest.raises(TrainingError, match=r"gone\.keras: not a Keras model"):
+    with pytest.raises(TrainingError, match=r"gone\.keras: no weights to begin with"):
         fit(replace(CLASSIC, start="gone.keras"), dataset, tmp_path / "run")
 
 

@@ -198,7 +198,7 @@ def test_broken_files(tmp_path: Path) -> None:
 def test_it_claims_its_own_samples_only(shared_data: Path) -> None:
     for path in (shared_data / "formats").rglob("*.*"):
         own = path.parent.name == "labelbox" and path.suffix == ".json"
-        assert labelbox.claims(path, _head(path)) == own, path
+        assert labelbox.claims(path, _head(path), Path("/")) == own, path
     assert open_source(shared_data / "formats" / "labelbox", ("person",)).notation == "labelbox"
 
 

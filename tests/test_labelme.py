@@ -193,7 +193,7 @@ def test_other_documents_are_refused(tmp_path: Path, broken: Any) -> None:
 def test_it_claims_its_own_samples_only(shared_data: Path) -> None:
     for path in (shared_data / "formats").rglob("*.*"):
         own = path.parent.name == "labelme" and path.suffix == ".json"
-        assert labelme.claims(path, _head(path)) == own, path
+        assert labelme.claims(path, _head(path), Path("/")) == own, path
     assert open_source(shared_data / "formats" / "labelme" / "2011_000025.bbox.json", ("bus",)).notation == "labelme"
 
 

@@ -54,8 +54,8 @@ PAIRS = [
 @pytest.mark.parametrize(("mask", "picture"), PAIRS)
 def test_pair(tmp_path: Path, mask: str, picture: str) -> None:
     touch(tmp_path, mask, picture)
-    assert claims(tmp_path / mask, "")
-    assert not claims(tmp_path / picture, "")
+    assert claims(tmp_path / mask, "", Path("/"))
+    assert not claims(tmp_path / picture, "", Path("/"))
     found = record(tmp_path, mask)
     assert isinstance(found, Picture)
     assert found.image == tmp_path / picture
@@ -69,15 +69,15 @@ def test_pair(tmp_path: Path, mask: str, picture: str) -> None:
 def test_picture_without_partner_is_no_mask(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).touch()
-    assert not claims(tmp_path / name, "")
+    assert not claims(tmp_path / name, "", Path("/"))
 
 
 def test_only_own_files_are_claimed(shared_data: Path, tmp_path: Path) -> None:
     for path in sorted((shared_data / "formats").rglob("*")):
-        assert not claims(path, ""), path
+        assert not claims(path, "", Path("/")), path
     supervisely.write(tmp_path / "project", synthetic.items(tmp_path / "pictures", 1))
     touch(tmp_path / "project", "ds1/img/a.png", "ds1/img/a_mask.png", "ds1/masks_machine/a.png")
-    assert not any(claims(path, "") for path in (tmp_path / "project").rglob("*"))
+    assert not any(claims(path, "", Path("/")) for path in (tmp_path / "project").rglob("*"))
 
 
 def test_pair_that_is_none(tmp_path: Path) -> None:

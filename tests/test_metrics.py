@@ -16,21 +16,23 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from figureground.arrays import Alpha, Mask
 from figureground.errors import ArrayError
+from figureground.evaluation.bootstrap import bootstrap_interval, bootstrap_intervals
+from figureground.evaluation.matting import mad, mse
 from figureground.evaluation.metrics import (
     Scores,
-    bootstrap_interval,
     boundary_f,
+    boundary_iou,
     dice,
     iou,
-    mad,
-    mse,
     pixel_accuracy,
+    precision,
+    recall,
     score,
 )
 
 MaskMetric = Callable[[Mask, Mask], float]
 AlphaMetric = Callable[[Alpha, Alpha], float]
-MASK_METRICS: tuple[MaskMetric, ...] = (pixel_accuracy, iou, dice, boundary_f)
+MASK_METRICS: tuple[MaskMetric, ...] = (pixel_accuracy, iou, dice, precision, recall, boundary_iou, boundary_f)
 ALPHA_METRICS: tuple[AlphaMetric, ...] = (mad, mse)
 
 # Wide enough a tolerance range that small masks meet radii from below one pixel to several.
@@ -109,6 +111,21 @@ def test_region_metrics_by_hand() -> None:
     assert pixel_accuracy(GUESS, TRUTH) == 7 / 12
     assert iou(GUESS, TRUTH) == 2 / 7
     assert dice(GUESS, TRUTH) == 4 / 9
+    assert precision(GUESS, TRUTH) == 2 / 4
+    assert recall(GUESS, TRUTH) == 2 / 5
+
+
+def test_boundary_iou_by_hand() -> None:
+    # 60x80: diagonal 100, so a band of 2 pixels. 20x20 squares, the guess 4 to the right: bands of 400 - 256 = 144.
+    guess, truth = (np.zeros((60, 80), np.bool_) for _ in range(2))
+    truth[20:40, 20:40] = guess[20:40, 24:44] = True
+    shared = 16 * 4  # 16 columns of the two rows above and below
+    assert boundary_iou(guess, truth) == shared / (2 * 144 - shared)
+    # The border of the picture is a boundary here, unlike in boundary F.
+    left = np.zeros((60, 80), np.bool_)
+    left[:, :40] = True
+    band = 60 * 40 - 56 * 36
+    assert boundary_iou(left, np.ones((60, 80), np.bool_)) == (band - 56 * 2) / (60 * 80 - 56 * 76 + 56 * 2)
 
 
 def test_boundary_f_by_hand() -> None:
@@ -160,10 +177,11 @@ def test_full_and_empty_masks() -> None:
     empty, full = np.zeros((5, 7), np.bool_), np.ones((5, 7), np.bool_)
     dot = empty.copy()
     dot[2, 3] = True
-    assert astuple(score(empty, empty)) == (1.0, 1.0, 1.0, 1.0)
-    assert astuple(score(full, full)) == (1.0, 1.0, 1.0, 1.0)
-    assert astuple(score(empty, full)) == astuple(score(full, empty)) == (0.0, 0.0, 0.0, 0.0)
-    assert score(empty, dot) == score(dot, empty) == Scores(accuracy=34 / 35, iou=0.0, dice=0.0, boundary_f=0.0)
+    assert set(astuple(score(empty, empty))) == {1.0}
+    assert set(astuple(score(full, full))) == {1.0}
+    assert set(astuple(score(empty, full))) == set(astuple(score(full, empty))) == {0.0}
+    nothing = Scores(accuracy=34 / 35, iou=0.0, dice=0.0, precision=0.0, recall=0.0, boundary_iou=0.0, boundary_f=0.0)
+    assert score(empty, dot) == score(dot, empty) == nothing
     assert boundary_f(full, dot) == boundary_f(dot, full) == 0.0
 
 
@@ -208,6 +226,29 @@ def test_region_metrics_agree_with_counts(pair: tuple[Mask, Mask]) -> None:
     assert pixel_accuracy(*pair) == pytest.approx((both + neither) / (union + neither))
     assert iou(*pair) == pytest.approx(both / union if union else 1.0)
     assert dice(*pair) == pytest.approx(2 * both / (union + both) if union else 1.0)
+    assert precision(*pair) == pytest.approx(both / (both + only_guess) if both + only_guess else float(not union))
+    assert recall(*pair) == pytest.approx(both / (both + only_truth) if both + only_truth else float(not union))
+
+
+@settings(max_examples=60, deadline=None)
+@given(mask_pairs())
+def test_iou_agrees_with_pycocotools(pair: tuple[Mask, Mask]) -> None:
+    coco = pytest.importorskip("pycocotools.mask", reason="it comes with pip install 'figureground[train]'")
+    guess, truth = (coco.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in pair)
+    wanted = float(coco.iou([guess], [truth], [0])[0, 0])
+    assert iou(*pair) == pytest.approx(wanted if pair[0].any() or pair[1].any() else 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(mask_pairs(), st.floats(0.01, 0.4))
+def test_boundary_iou_agrees_with_chessboard_distances(pair: tuple[Mask, Mask], share: float) -> None:
+    width = max(1, round(share * math.hypot(*pair[0].shape)))
+    ours, theirs = (
+        mask & (ndimage.distance_transform_cdt(np.pad(mask, 1), "chessboard")[1:-1, 1:-1] <= width) for mask in pair
+    )
+    union = np.count_nonzero(ours | theirs)
+    wanted = np.count_nonzero(ours & theirs) / union if union else 1.0
+    assert boundary_iou(*pair, share) == pytest.approx(wanted)
 
 
 @settings(max_examples=100, deadline=None)
@@ -217,10 +258,14 @@ def test_laws_of_mask_metrics(pair: tuple[Mask, Mask]) -> None:
     for metric in MASK_METRICS:
         value = metric(guess, truth)
         assert 0.0 <= value <= 1.0
-        assert value == pytest.approx(metric(truth, guess))
+        other = {precision: recall, recall: precision}.get(metric, metric)
+        assert value == pytest.approx(other(truth, guess))
         assert value == pytest.approx(metric(guess.T, truth.T))
         assert value == pytest.approx(metric(guess[::-1, ::-1], truth[::-1, ::-1]))  # negative strides work, too
         assert metric(guess, guess) == 1.0
+    assert dice(guess, truth) == pytest.approx(
+        2 * precision(guess, truth) * recall(guess, truth) / ((precision(guess, truth) + recall(guess, truth)) or 1)
+    )
     overlap = iou(guess, truth)
     assert dice(guess, truth) == pytest.approx(2 * overlap / (1 + overlap))
     assert score(guess, truth) == Scores(*(metric(guess, truth) for metric in MASK_METRICS))
@@ -314,6 +359,13 @@ def test_bootstrap_covers_the_true_mean_as_often_as_it_says() -> None:
         low, high = bootstrap_interval(rng.random(60), level=0.9, draws=400, seed=seed)
         covered += low <= 0.5 <= high
     assert 0.84 < covered / 300 < 0.95
+
+
+def test_bootstrap_of_columns_is_that_of_each() -> None:
+    values = np.random.default_rng(6).random((40, 3))
+    assert bootstrap_intervals(values) == [bootstrap_interval(column) for column in values.T]
+    with pytest.raises(ArrayError, match=r"got \(40,\)"):
+        bootstrap_intervals(values[:, 0])
 
 
 def test_bootstrap_of_one_or_equal_values_has_no_width() -> None:

@@ -7,19 +7,25 @@ import csv
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from annotated import coco
 from annotated.photographs import items, photograph
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import Settings, prepare
+from figureground.data.prepare import STATE, Settings, prepare
+from figureground.data.records import Picture
+from figureground.data.state import State
+from figureground.errors import DatasetError, OutputError
 from figureground.images import read_matte, write_image
 
 SQUARE = {"exterior": [[5, 5], [20, 5], [20, 20], [5, 20]], "interior": []}
@@ -195,7 +201,7 @@ def test_windows_paths_find_the_picture_in_the_source(tmp_path: Path) -> None:
     (tmp_path / "s/x.json").write_text(json.dumps(document))
     prepare([tmp_path / "s"], tmp_path / "d")
     assert len(read_manifest(tmp_path / "d")) == 2
-    assert "D:\\data\\b.png leads out of the source" in (tmp_path / "d/rejects.csv").read_text()
+    assert "its picture is not at D:\\data\\b.png: took " in (tmp_path / "d/rejects.csv").read_text()
 
 
 def test_links_in_circles(tmp_path: Path) -> None:
@@ -256,3 +262,150 @@ def stopped(line: list[str], dataset: Path, limit: int) -> None:
 
 def small_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def rows(dataset: Path) -> list[dict[str, str]]:
+    with (dataset / "rejects.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def coco_of(folder: Path, images: list[dict[str, Any]], segmentation: Any = None) -> Path:
+    """A COCO file with one annotation an image."""
+    ring = segmentation or [[5, 5, 20, 5, 20, 20, 5, 20]]
+    annotations = [{"id": i["id"], "image_id": i["id"], "category_id": 1, "segmentation": ring} for i in images]
+    document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+    (folder / "instances.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_a_picture_missing_from_its_folder_is_not_another_of_its_name(tmp_path: Path) -> None:
+    for name in ("train/a.png", "val/b.png"):
+        write_image(tmp_path / "s" / name, photograph(len(name)))
+    images = [{"id": 1, "file_name": "train/a.png"}, {"id": 2, "file_name": "train/b.png"}]
+    prepare([coco_of(tmp_path / "s", images)], tmp_path / "d")
+    assert len(read_manifest(tmp_path / "d")) == 1
+    (row,) = rows(tmp_path / "d")
+    assert "its picture train/b.png is not in" in row["reason"]
+
+
+def test_run_lengths_of_another_picture_are_refused(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / "s" / name, photograph(ord(name[0])))
+    images = [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}, {"id": 2, "file_name": "b.png"}]
+    source = coco_of(tmp_path / "s", images, {"size": [24, 32], "counts": [0, 24 * 32]})
+    with pytest.raises(DatasetError, match="no picture could be used"):
+        prepare([source], tmp_path / "d")
+    stated, unstated = sorted(row["reason"] for row in rows(tmp_path / "d"))
+    assert stated == "run lengths of 32x24, the picture is 64x48"
+    assert unstated == "the annotation is of a picture of 32x24, but b.png is 64x48"
+
+
+def test_run_lengths_tell_that_a_photograph_was_annotated_as_stored(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "s").mkdir()
+    Image.fromarray(photograph(1)).save(tmp_path / "s/a.png", exif=exif)
+    left_half = [48 * 32, 48 * 32]
+    source = coco_of(tmp_path / "s", [{"id": 1, "file_name": "a.png"}], {"size": [48, 64], "counts": left_half})
+    prepare([source], tmp_path / "d")
+    (item,) = read_manifest(tmp_path / "d")
+    matte = read_matte(item.mask)
+    assert matte.shape == (64, 48)
+    assert (matte[32:] == 255).all()
+    assert not matte[:32].any()
+
+
+def test_an_outline_too_long_to_fill_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    write_image(source / "ds1/img/long.png", np.zeros((1000, 1000, 3), np.uint8))
+    points = [[number % 2 * 999, number % 1000] for number in range(20_000)]
+    described(source, "long.png", polygon(*points), size={"width": 1000, "height": 1000})
+    assert "pixels long: want at most" in run(source, tmp_path / "d")["long"][1]
+
+
+def test_a_filter_that_leaves_nothing_leaves_the_dataset(tmp_path: Path) -> None:
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 5), "runs")
+    prepare([source], tmp_path / "d")
+    before = (tmp_path / "d/manifest.csv").read_bytes()
+    for settings in (Settings(coverage=(0.99, 1.0)), Settings(only_sources=("nope",))):
+        with pytest.raises(DatasetError, match="all were filtered out"):
+            prepare([source], tmp_path / "d", settings)
+        assert (tmp_path / "d/manifest.csv").read_bytes() == before
+        assert all(item.image.is_file() and item.mask.is_file() for item in read_manifest(tmp_path / "d"))
+
+
+def test_prepared_datasets_that_are_broken(tmp_path: Path) -> None:
+    for name in ("d", "header"):
+        prepare([coco.write(tmp_path / f"c{name}", items(tmp_path / name, 5), "runs")], tmp_path / name / "d")
+    write_image(tmp_path / "secret.png", np.full((48, 64), 255, np.uint8))
+    dataset = tmp_path / "d/d"
+    masks = sorted((dataset / "masks").iterdir())
+    masks[0].unlink()
+    masks[0].symlink_to(tmp_path / "secret.png")
+    masks[1].unlink()
+    os.mkfifo(masks[1])
+    sorted((dataset / "images").iterdir())[2].unlink()
+    assert prepare([dataset], tmp_path / "again").rejected == 3
+    assert len(read_manifest(tmp_path / "again")) == 2
+    manifest = tmp_path / "header/d/manifest.csv"
+    manifest.write_text(manifest.read_text().replace("licence", "license"))
+    with pytest.raises(DatasetError, match="column 'licence' is missing"):
+        prepare([tmp_path / "header/d"], tmp_path / "again2")
+
+
+def test_roots_by_other_names(tmp_path: Path) -> None:
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 3), "runs")
+    (tmp_path / "link").symlink_to(source)
+    roundabout = tmp_path / "gone" / ".." / "c"
+    for number, root in enumerate((tmp_path / "link", roundabout)):
+        assert prepare([root], tmp_path / f"d{number}").accepted == 3
+
+
+def test_two_at_once_into_one_folder(tmp_path: Path) -> None:
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 3), "runs")
+    (tmp_path / "d").mkdir()
+    other = State(tmp_path / "d" / STATE, "another")
+    other.remember("noted", True)
+    with pytest.raises(OutputError, match="another prepare is writing there"):
+        prepare([source], tmp_path / "d")
+    other.close()
+    assert prepare([source], tmp_path / "d").accepted == 3
+
+
+def test_a_damaged_or_foreign_state_is_begun_anew(tmp_path: Path) -> None:
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 3), "runs")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / STATE).write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 40)
+    assert prepare([source], tmp_path / "d").accepted == 3
+
+
+def test_what_a_stopped_run_of_another_task_wrote_is_removed(tmp_path: Path) -> None:
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 6), "runs")
+    state = State(tmp_path / STATE, "another")
+    state.add_picture("c_images-gone", "c", "gone.png", Picture(source, "", "gone.png", []))
+    state.close()
+    write_image(tmp_path / "d/masks/c_images-gone.png", photograph(0))
+    write_image(tmp_path / "d/images/c_images-gone.png", photograph(0))
+    (tmp_path / STATE).rename(tmp_path / "d" / STATE)
+    prepare([source], tmp_path / "d")
+    assert not list((tmp_path / "d").rglob("*gone*"))
+
+
+@pytest.mark.parametrize("delays", [(1.5,), (2.0, 0.2), (3.0, 0.05)])
+def test_interrupted_once_or_twice(tmp_path: Path, delays: tuple[float, ...]) -> None:
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 400, ".jpg", 640, 480), "runs")
+    line = [sys.executable, "-m", "figureground", "prepare", str(source), "--output", str(tmp_path / "d")]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for delay in delays:
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it was done sooner")
+    assert process.returncode == 130
+    assert said.count("\n") <= 1, said
+    assert subprocess.run(line, capture_output=True).returncode == 0
+    assert len(read_manifest(tmp_path / "d")) == 400
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # no worker is left

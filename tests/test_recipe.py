@@ -10,6 +10,7 @@ import pytest
 
 from figureground.errors import RecipeError
 from figureground.training.config import CHOICES, Augment, Recipe, find_recipe, read_recipe
+from figureground.training.loss_terms import loss_terms
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -40,7 +41,21 @@ def test_classic_is_the_starting_point() -> None:
     wanted |= {"schedule": "halve", "halve_every": 10, "patience": 5, "epochs": 30, "warmup_epochs": 0.0, "width": 1.0}
     assert {name: value for name, value in asdict(recipe).items() if name in wanted} == wanted
     drawn = {name: value for name, value in asdict(recipe.augment).items() if value}
-    assert drawn == {"flip": 0.5, "rotate": 20.0, "zoom": (0.9, 1.1), "shift": 0.1}
+    assert drawn == {"flip": 0.5, "rotate": 20.0, "zoom": (0.9, 1.1), "shift": 0.1, "others": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("bce", [(1.0, "bce")]),
+        ("bce+0.5*dice", [(1.0, "bce"), (0.5, "dice")]),
+        (" 2 * focal + lovasz ", [(2.0, "focal"), (1.0, "lovasz")]),
+        ("1e-1*iou", [(0.1, "iou")]),
+    ],
+)
+def test_loss_is_a_weighted_sum(text: str, terms: list[tuple[float, str]]) -> None:
+    assert list(loss_terms(text)) == terms
+    assert read_recipe("small", [f"loss={text}"]).loss == text
 
 
 @pytest.mark.parametrize(
@@ -91,12 +106,28 @@ def test_the_last_of_two_counts() -> None:
         ("augment.zoom=1", r"--set augment\.zoom=1: want a value like \(0\.55, 1\.25\)"),
         ("augment.zoom=1,2,3", "want a value like"),
         ("augment.flip=often", "want a value like 0.5"),
-        ("augment.zoom=0,1", "above 0"),
+        ("augment.zoom=0,1", "from 0.01 to 100"),
+        ("augment.zoom=1,inf", "from 0.01 to 100"),
         ("augment.zoom=1.5,0.5", "smaller first"),
-        ("network=clasic", "network=clasic: want one of light, classic"),
+        ("network=clasic", "network=clasic: want one of light, base, classic"),
         ("schedule=linear", "cosine, halve, constant"),
         ("optimizer=sgd", "adamw, adam"),
-        ("loss=dice", "bce, bce_dice"),
+        ("augment.flip=1.5", "augment.flip=1.5: want 0 to 1"),
+        ("augment.jpeg=-0.1", "want 0 to 1"),
+        ("augment.shift=nan", "want 0 to 1"),
+        ("augment.rotate=181", "want 0 to 180"),
+        ("augment.perspective=0.3", "want 0 to 0.2"),
+        ("augment.others=0", "want 1 to 8"),
+        ("loss=dcie", "loss=dcie: no loss 'dcie'; did you mean dice.*bce, dice, iou, lovasz, focal"),
+        ("loss=bce+2*lovas", "did you mean lovasz"),
+        ("loss=xyz", "no loss 'xyz'; want a sum like"),
+        ("loss=", "no loss ''"),
+        ("loss=bce+", "no loss ''"),
+        ("loss=0*bce", "weight '0'; want a number above 0"),
+        ("loss=-1*bce", "weight '-1'"),
+        ("loss=bce+inf*dice", "weight 'inf'"),
+        ("loss=a*dice", "weight 'a'"),
+        ("loss=2*3*dice", r"weight '2\*3'"),
         ("size=100", "size=100: want a multiple of 32"),
         ("size=0", "multiple of 32"),
         ("input_size=250", "multiple of 32"),

@@ -401,7 +401,7 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_what_is_done_and_nothing_half_do
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (out, err) == ("", "figureground: interrupted; nothing half-written is left\n")
+    assert (out, err) == ("", "figureground: interrupted; what was finished is kept, nothing half-written is left\n")
     assert os.listdir(photo.parent / "out") == ["astro.png"]
     assert read_image(photo.parent / "out" / "astro.png").shape == (256, 256, 3)
 

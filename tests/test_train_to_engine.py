@@ -41,7 +41,7 @@ def run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     done = command("train", dataset, "--output", folder, "--epochs", 2, "--set", "validate_every=1", *TINY)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{folder / 'best.keras'}\nNext:  figureground export {folder}\n"
+    assert done.stdout == f"{folder / 'best.keras'}\n{folder / 'report.html'}\nNext:  figureground export {folder}\n"
     rows = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
     assert [row.split()[1] for row in rows] == ["1", "2"]
     assert "Traceback" not in done.stderr

@@ -16,7 +16,7 @@ tf = pytest.importorskip("tensorflow", reason="batch normalisation is fused on K
 
 from figureground.errors import TrainingError  # noqa: E402
 from figureground.training.config import Recipe  # noqa: E402
-from figureground.training.fit import build_network, load_model  # noqa: E402
+from figureground.training.model import build_network, load_model  # noqa: E402
 from figureground.training.unet import FusedBatchNorm, classic_unet, light_unet, logits_model  # noqa: E402
 
 Array = NDArray[np.float32]

@@ -171,7 +171,7 @@ def test_rows_of_a_picture_may_stand_apart(tmp_path: Path, header: str) -> None:
     assert [(item.id, item.place) for item in pictures[0].objects] == [("0", "line 2"), ("1", "line 5")]
     assert "valid dictionary" in pictures[0].objects[1].problem
     assert [(problem.place, problem.reason) for problem in problems] == [("line 7", "2 columns, want 7")]
-    assert via.claims(Path("x.csv"), lines[0] + "\n")
+    assert via.claims(Path("x.csv"), lines[0] + "\n", Path())
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_outlines_longer_than_csv_allows_by_itself(tmp_path: Path) -> None:
 def test_it_claims_its_own_samples_only(shared_data: Path) -> None:
     for path in (shared_data / "formats").rglob("*.*"):
         own = path.parent.name == "via" and path.suffix == ".json"
-        assert via.claims(path, _head(path)) == own, path
+        assert via.claims(path, _head(path), Path("/")) == own, path
     assert open_source(shared_data / "formats" / "via", ("person",)).notation == "via"
 
 

@@ -39,13 +39,13 @@ def shape_of(source: Path, *classes: str) -> MaskFile:
 
 def test_only_own_files_are_claimed(shared_data: Path) -> None:
     for path in sorted((shared_data / "formats").rglob("*")):
-        assert not claims(path, ""), path
+        assert not claims(path, "", Path("/")), path
     for name in ("SegmentationClass/a.png", "SegmentationClassAug/b/a.png", "SegmentationClassPNG/a.png"):
-        assert claims(Path("VOC", name), "")
-        assert not masks.claims(Path("VOC", name), "")
+        assert claims(Path("VOC", name), "", Path())
+        assert not masks.claims(Path("VOC", name), "", Path())
     for name in ("SegmentationObject/a.png", "JPEGImages/a.png", "SegmentationClass/a.npy", "a.png"):
-        assert not claims(Path("VOC", name), "")
-    assert not claims(Path("SegmentationClassVisualization/a.png"), "")
+        assert not claims(Path("VOC", name), "", Path())
+    assert not claims(Path("SegmentationClassVisualization/a.png"), "", Path())
 
 
 def test_palette_is_read_by_numbers(source: Path) -> None:

@@ -45,7 +45,7 @@ def objects(folder: Path, text: str) -> list[Object]:
 def test_only_own_files_are_claimed(shared_data: Path, tmp_path: Path) -> None:
     for path in sorted((shared_data / "formats").rglob("*")):
         if path.is_file():
-            assert not claims(path, path.read_bytes()[:4096].decode("utf-8", "replace")), path
+            assert not claims(path, path.read_bytes()[:4096].decode("utf-8", "replace"), Path("/")), path
     for name, text in [
         ("requirements.txt", "numpy==2.0\n"),
         ("train.txt", "images/train/a.jpg\n"),
@@ -56,16 +56,16 @@ def test_only_own_files_are_claimed(shared_data: Path, tmp_path: Path) -> None:
         ("empty.txt", ""),
         ("digits.txt", "0 " + "1" * 4000),
     ]:
-        assert not claims(label(tmp_path, text, name), text), name
+        assert not claims(label(tmp_path, text, name), text, Path("/")), name
     for name, text in [("labels/a.txt", ""), ("a.txt", TRIANGLE), ("b.txt", "\n0 .1 .2 nan .4 .5")]:
-        assert claims(label(tmp_path, text, name), text), name
+        assert claims(label(tmp_path, text, name), text, Path("/")), name
 
 
 def test_broken_label_of_a_picture_is_claimed(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
-    assert claims(label(tmp_path, "person 0.1 0.2", "labels/a.txt"), "person 0.1 0.2")
-    assert not claims(label(tmp_path, "person 0.1 0.2", "labels/b.txt"), "person 0.1 0.2")
+    assert claims(label(tmp_path, "person 0.1 0.2", "labels/a.txt"), "person 0.1 0.2", Path("/"))
+    assert not claims(label(tmp_path, "person 0.1 0.2", "labels/b.txt"), "person 0.1 0.2", Path("/"))
 
 
 def test_outline_is_filled_as_by_opencv(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_any_bytes_give_records_or_a_dataset_error(tmp_path_factory: pytest.Temp
     file = tmp_path_factory.getbasetemp() / "any.txt"
     file.write_bytes(data)
     found = list[Record]()
-    claims(file, data.decode("utf-8", "replace"))
+    claims(file, data.decode("utf-8", "replace"), Path("/"))
     with suppress(DatasetError):
         found.extend(read(file, Folder(file.parent, ("person",))))
     synthetic.assert_sound(found)

@@ -6,15 +6,17 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0 done; 1 som
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from figureground.batch import Result
     from figureground.data.finish import Prepared
-    from figureground.evaluation.evaluate import Evaluation
+    from figureground.evaluation.compare import Comparison, StreamComparison
 
 app = typer.Typer(
     help="Cut people out of pictures and video, in real time, on your own machine.",
@@ -36,7 +38,7 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
-Model = Annotated[str, typer.Argument(help="A shipped model (small), an .onnx file, or a peer's .tflite file.")]
+Model = Annotated[str, typer.Argument(help="A shipped model (small), an .onnx or .tflite file, or a peer's .toml.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset folder: images/, masks/, manifest.csv.")]
 
 
@@ -44,11 +46,16 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # What a library remarks on a file (broken EXIF, say) is no message of ours: stderr holds one line a failure.
     warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the work
+            stream.reconfigure(errors="backslashreplace")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         code = app(standalone_mode=False)
     except FigureGroundError as error:
         code = _complain(str(error))
+    except OSError as error:
+        code = _complain(f"{error.filename or 'a file'}: {error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -57,7 +64,7 @@ def main() -> None:
         error.show()  # a wrong call: typer's own message
         code = error.exit_code
     if code == INTERRUPTED:  # as which typer gives a Ctrl-C back, too
-        _complain("interrupted; nothing half-written is left")
+        _complain("interrupted; what was finished is kept, nothing half-written is left")
     sys.exit(code or 0)
 
 
@@ -158,6 +165,8 @@ def _numbers(text: str) -> tuple[float, float]:
 
 def _account(result: Prepared) -> str:
     """The summary table of `prepare`."""
+    from figureground.data.finish import printable
+
     width = max(12, *map(len, result.pictures))
     lines = [f"{'source':<{width}} {'pictures':>8} {'train':>7} {'val':>6} {'test':>6}"]
     for name, splits in result.pictures.items():
@@ -165,15 +174,16 @@ def _account(result: Prepared) -> str:
             f"{name:<{width}} {sum(splits.values()):>8} {splits['train']:>7} {splits['val']:>6} {splits['test']:>6}"
         )
     lines.append(f"\nannotations: {result.accepted} accepted, {result.repaired} repaired, {result.rejected} rejected")
-    lines += [f"  {number:>6}  {reason}" for reason, number in list(result.reasons.items())[:8]]
+    lines += [f"  {number:>6}  {printable(reason)}" for reason, number in list(result.reasons.items())[:8]]
     if result.reasons:
         lines.append(f"  each with file, place and reason in {result.rejects}")
-    others = ", ".join(f"{name} {number}" for name, number in list(result.other_classes.items())[:6])
+    others = ", ".join(f"{printable(name)} {number}" for name, number in list(result.other_classes.items())[:6])
     told = (
         (sum(result.other_classes.values()), f"annotations of other classes ({others})"),
+        (result.incomplete, "pictures on which somebody was rejected, others not: their masks may miss people"),
         (result.empty, "pictures of nobody: their masks are empty"),
         (result.ignored, "regions to ignore, left as background"),
-        (result.without_annotation, "pictures that no annotation names, not taken"),
+        (result.without_annotation, "pictures that no usable annotation names, not taken"),
         (result.other_sources, "pictures of other sources, not taken"),
         (result.out_of_coverage, "pictures outside --coverage, not taken"),
         (result.near_duplicates, "pictures kept with near-duplicates of theirs on one side of the split"),
@@ -182,31 +192,75 @@ def _account(result: Prepared) -> str:
 
 
 @app.command()
-def train(
+def augment(
     dataset: Dataset,
     recipe: Annotated[str, typer.Option(help="A recipe's name (small, small_finish, classic) or file.")] = "small",
+    output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("grid.png"),
+    count: Annotated[int, typer.Option(min=1, max=100, help="Pictures, a row each.")] = 6,
+    variations: Annotated[int, typer.Option(min=1, max=30, help="Augmented samples of each, a column each.")] = 7,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting: name=value, as augment.rotate=30. Repeatable."),
+    ] = None,
+) -> int:
+    """Draw what training sees: pictures of a dataset and augmented samples of each, their masks outlined."""
+    from figureground.images import write_image
+    from figureground.training.config import read_recipe
+    from figureground.training.grid import augmented_grid
+
+    write_image(output, augmented_grid(dataset, read_recipe(recipe, settings or []), count, variations))
+    print(output)
+    return 0
+
+
+@app.command()
+def train(
+    dataset: Dataset,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="A recipe's name (small, small_finish, classic) or file; left out: small, or what is resumed."
+        ),
+    ] = "",
     output: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    start: Annotated[
+        str, typer.Option("--from", help="Weights to begin with: a shipped model (small), a .keras file or a run.")
+    ] = "",
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeatable.")
     ] = None,
 ) -> int:
     """Train a network on a dataset and keep the best weights."""
-    from figureground.training.config import read_recipe
+    from figureground.training.config import read_recipe, read_run
+    from figureground.training.live import shown
+    from figureground.training.start import find_weights
 
     changed = list(settings or []) + ([f"epochs={epochs}"] if epochs is not None else [])
-    chosen = read_recipe(recipe, changed)  # a wrong setting is told before the seconds that TensorFlow takes
+    changed += [f"start={start}"] if start else []
+    # What is wrong with the call is told before the seconds that TensorFlow takes.
+    chosen = read_run(output, changed) if resume and not recipe else read_recipe(recipe or "small", changed)
+    if start:
+        find_weights(start)
     with _needs("train"):
         from figureground.training.fit import fit
 
-    best = fit(chosen, dataset, output, resume, lambda row: print(_row(row), file=sys.stderr, flush=True))
-    print(f"{best}\nNext:  figureground export {output}")
+    try:
+        with shown(sys.stderr.isatty()) as (report, watch):
+            best = fit(chosen, dataset, output, resume, report, watch)
+    except KeyboardInterrupt:
+        _complain(_go_on(dataset, output))
+        raise
+    print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
     return 0
 
 
-def _row(row: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in row.items())
+def _go_on(dataset: Path, run: Path) -> str:
+    """How to go on after a Ctrl-C."""
+    if not (run / "last.npz").exists():
+        return f"{run}: no checkpoint yet; begin again"
+    return f"go on with:  {shlex.join(['figureground', 'train', str(dataset), '--output', str(run), '--resume'])}"
 
 
 @app.command()
@@ -229,43 +283,40 @@ def export(
 @app.command()
 def evaluate(
     model: Model,
-    dataset: Dataset,
+    dataset: Annotated[Path, typer.Argument(help="A dataset folder; or a video, or a folder of consecutive frames.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Another model to measure beside it: .tflite, .onnx or .toml. Repeatable.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write a report as one HTML file.")] = None,
+    fps: Annotated[float, typer.Option(min=0.01, help="Frames per second of a folder of frames.")] = 25.0,
     as_json: Json = False,
 ) -> int:
-    """Measure a model on a dataset: accuracy, IoU, Dice and boundary F for each source."""
-    from figureground.evaluation.evaluate import evaluate as measure
+    """Measure a model on a dataset, by source: masks, alphas, calibration, time; or how steady it is on a video."""
+    from figureground.atomic import check_writable
+    from figureground.evaluation import compare, report, streams, tables
 
+    in_motion = streams.is_stream(dataset)
+    with _needs("train"):
+        template = report.load_template(in_motion) if output else None  # what is missing is told before the work
+    if output:
+        check_writable(output.parent)
+    models = compare.open_models([model, *(peer or [])])
     with _progress("pictures/s") as bar:
-        task = bar.add_task("evaluate", total=None)
-        result = measure(
-            _segmenter(model), dataset, split, model, lambda n, all_: bar.update(task, completed=n, total=all_)
-        )
-    print(json.dumps(asdict(result), indent=1) if as_json else _table(result))
+        tasks = {name: bar.add_task(name, total=None) for name in models}
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.update(tasks[name], completed=done, total=total or None)
+
+        compared: Comparison | StreamComparison
+        if in_motion:
+            compared = compare.compare_streams(models, dataset, fps, progress)
+        else:
+            compared = compare.compare(models, dataset, split, progress)
+    if output and template:
+        report.write_report(compared, models, dataset, output, template)
+    print(json.dumps(compare.as_json(compared), indent=1) if as_json else tables.table(compared))
     return 0
-
-
-def _segmenter(model: str) -> Any:
-    if model.endswith(".tflite"):
-        from figureground.evaluation.peers import TfliteModel
-
-        return TfliteModel(Path(model))
-    from figureground.engine import Engine
-
-    return Engine(model)
-
-
-def _table(result: Evaluation) -> str:
-    lines = [
-        f"{'source':<12} {'pictures':>8} {'accuracy':>8} {'IoU':>6} {'95 % of IoU':>13} {'Dice':>6} {'boundary F':>10}"
-    ]
-    for name, got in [*result.sources.items(), ("overall", result.overall)]:
-        low, high = got.iou_interval
-        lines.append(
-            f"{name:<12} {got.pictures:>8} {got.accuracy:>8.4f} {got.iou:>6.3f} {low:>6.3f}-{high:.3f} "
-            f"{got.dice:>6.3f} {got.boundary_f:>10.3f}"
-        )
-    return "\n".join(lines)
 
 
 @app.command()

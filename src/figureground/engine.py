@@ -12,6 +12,7 @@ from threading import Lock
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.errors import ModelError
@@ -122,6 +123,45 @@ class Engine:
         if len(outputs) != 1 or result[0].shape != (1, STRIDE, STRIDE) or result[0].dtype != np.float32:
             raise ModelError(f"{self.path}: its output is {result[0].dtype} {result[0].shape}; {want}")
         return dict(session.get_modelmeta().custom_metadata_map)
+
+
+class ForeignNetwork:
+    """Somebody else's .onnx file, just as it is: one float32 array in, a list of arrays out.
+
+    `shape` is that of the input, None where a size is free.
+
+    Raises:
+        ModelError: no such file, not a model, or not with one float32 input.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self.path = path
+        if not path.exists():
+            raise ModelError(f"{path}: no such file")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ModelError(f"{path}: not a model ONNX Runtime can load ({_first_line(error)})") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+            got = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in inputs)
+            raise ModelError(f"{path}: its input is {got}; want one of float32")
+        self.shape = [size if isinstance(size, int) else None for size in inputs[0].shape]
+
+    def __call__(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Run the network.
+
+        Raises:
+            ModelError: it cannot run on an array of this shape.
+        """
+        try:
+            outputs: list[NDArray[np.float32]] = self._session.run(None, {self._session.get_inputs()[0].name: picture})
+        except Exception as error:
+            raise ModelError(f"{self.path}: cannot run on a picture ({_first_line(error)})") from error
+        return outputs
 
 
 def shipped_models() -> dict[str, dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,6 +159,8 @@ def _open(file: Path | BytesIO) -> Image.Image:
 def _limited(file: Path | BytesIO) -> Iterator[Image.Image]:
     """An opened picture file within the limits; whatever Pillow raises while it is open becomes an ImageError."""
     name = file if isinstance(file, Path) else "picture"
+    if isinstance(file, Path) and os.path.exists(file) and not os.path.isfile(file):
+        raise ImageError(f"{name}: not a regular file")  # to open a pipe could take for ever
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's limit is below this one

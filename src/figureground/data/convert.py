@@ -16,7 +16,7 @@ from figureground.arrays import Frame
 from figureground.atomic import atomic_path
 from figureground.data.json_stream import read_json
 from figureground.data.rasterize import rasterize
-from figureground.data.records import Object, Picture, Problem
+from figureground.data.records import Action, Object, Picture, Problem
 from figureground.data.similar import perceptual_hash
 from figureground.errors import DatasetError, FigureGroundError, OutputError
 from figureground.images import EXTENSIONS, format_suffix, read_image, stored_size, turn, write_image
@@ -35,6 +35,8 @@ class Outcome:
     coverage: float = 0.0
     sha256: str = ""
     look: list[int] = field(default_factory=list)  # its perceptual hash
+    empty: bool = False  # nobody is on it
+    incomplete: bool = False  # somebody on it was rejected
     accepted: int = 0
     left_out: str = ""  # why, if by the caller's wish
     problems: list[Problem] = field(default_factory=list)
@@ -57,22 +59,32 @@ def convert(picture: Picture, name: str, dataset: Path, coverage: tuple[float, f
     """
     outcome = Outcome()
     try:
-        image = _image(picture, name, dataset)
-        matte = _matte(picture, image, outcome)
+        _convert(picture, name, dataset, coverage, outcome)
     except OutputError:  # not the picture's fault: nothing more can be written
         raise
     except FigureGroundError as error:
-        outcome.problems = _all_rejected(picture, str(error))
-        return outcome
+        outcome = Outcome(problems=_all_rejected(picture, str(error)))
+    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        # Of ours, or of a library on what nobody has thought of: no reason to lose the other pictures.
+        outcome = Outcome(problems=_all_rejected(picture, f"cannot be converted ({type(error).__name__}: {error})"))
+    if picture.embedded and not outcome.image:
+        for suffix in EXTENSIONS:
+            (dataset / "images" / f"{name}{suffix}").unlink(missing_ok=True)
+    return outcome
+
+
+def _convert(picture: Picture, name: str, dataset: Path, coverage: tuple[float, float], outcome: Outcome) -> None:
+    image = _image(picture, name, dataset)
+    matte = _matte(picture, image, outcome)
     if matte is None:
-        return outcome
+        return
     share = float(matte.mean()) / 255.0
     if not coverage[0] <= share <= coverage[1]:
         outcome.left_out = f"coverage {share:.4f} outside {coverage[0]:g} to {coverage[1]:g}"
-        return outcome
+        return
+    outcome.coverage, outcome.empty = round(share, 4), not matte.any()
+    outcome.incomplete = any(problem.action == "rejected" for problem in outcome.problems)
     _write(image, matte, name, dataset, outcome)
-    outcome.coverage = round(share, 4)
-    return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +153,8 @@ def _add(item: Object, matte: Matte, picture: Picture, outcome: Outcome) -> bool
     return True
 
 
-def _problem(picture: Picture, item: Object, action: str, reason: str) -> Problem:
-    return Problem(str(picture.file), item.place, item.id, "repaired" if action == "repaired" else "rejected", reason)
+def _problem(picture: Picture, item: Object, action: Action, reason: str) -> Problem:
+    return Problem(str(picture.file), item.place, item.id, action, reason)
 
 
 def _all_rejected(picture: Picture, reason: str) -> list[Problem]:

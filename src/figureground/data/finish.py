@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from figureground.atomic import atomic_path
+from figureground.data.json_stream import read_json
 from figureground.data.manifest import COLUMNS, SPLITS
 from figureground.data.similar import components, near_duplicates
 from figureground.data.splits import Placing, common_group, common_split, split_of
 from figureground.data.state import State
 from figureground.errors import DatasetError
+from figureground.images import EXTENSIONS
 from figureground.version import __version__
 
 REJECTS = ("file", "place", "annotation", "action", "reason")
@@ -30,6 +32,7 @@ class Prepared:
 
     pictures: dict[str, dict[str, int]]  # by source and split
     empty: int  # pictures of them without any object
+    incomplete: int  # pictures of them with a rejected object beside others
     accepted: int  # annotations
     repaired: int
     rejected: int
@@ -45,10 +48,7 @@ class Prepared:
 
 def is_ours(dataset: Path) -> bool:
     """Whether `prepare` wrote this folder."""
-    try:
-        return "prepared_by" in json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    return "prepared_by" in _described(dataset)
 
 
 def finish(state: State, dataset: Path, placing: Placing, sources: list[Path]) -> Prepared:
@@ -61,15 +61,16 @@ def finish(state: State, dataset: Path, placing: Placing, sources: list[Path]) -
     with atomic_path(dataset / "rejects.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(REJECTS)
-        writer.writerows([_printable(part) for part in row] for row in state.problems())
+        writer.writerows([printable(part) for part in row] for row in state.problems())
     near = _place(state, placing)
+    if not state.written():
+        if (dataset / _OLD).exists():
+            (dataset / _OLD).replace(dataset / "manifest.csv")
+        raise DatasetError(f"no picture could be used: {_why_empty(state, _summary(state, dataset, {}, near))}")
     pictures, licences = _write_manifest(state, dataset)
-    result = _summary(state, dataset, pictures, near)
-    if not pictures:
-        raise DatasetError(f"no picture could be used: {_why_empty(result)}")
     _write_description(dataset, pictures, licences, sources)
-    _remove_stale(dataset)
-    return result
+    _remove_stale(state, dataset)
+    return _summary(state, dataset, pictures, near)
 
 
 def _place(state: State, placing: Placing) -> int:
@@ -79,7 +80,7 @@ def _place(state: State, placing: Placing) -> int:
         path, picture = state.origin(number)
         numbers.append(number)
         looks.append(look)
-        groups.append(picture.group or placing.group(path))
+        groups.append(placing.group(path) or picture.group or path)
         splits.append(picture.split if placing.keep else "")
     pairs = near_duplicates(np.array(looks, np.uint64).reshape(-1, 4))
     members = defaultdict[int, list[int]](list)
@@ -115,13 +116,13 @@ def _write_manifest(state: State, dataset: Path) -> tuple[dict[str, dict[str, in
             licence = " ".join(picture.licence.split()) or UNKNOWN
             size = (done.width, done.height)
             row = (name, done.image, done.mask, *size, source, group, split, f"{done.coverage:.4f}", done.sha256)
-            writer.writerow([_printable(part) for part in (*row, licence)])
+            writer.writerow([printable(part) for part in (*row, licence)])
             pictures[source][split] += 1
             licences[source][licence] += 1
     return dict(pictures), {source: dict(sorted(counts.items())) for source, counts in licences.items()}
 
 
-def _printable(value: object) -> str:
+def printable(value: object) -> str:
     """A field without what UTF-8 or a reader of lines cannot hold: undecodable bytes, control characters."""
     text = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(part if part.isprintable() else repr(part)[1:-1] for part in text)
@@ -131,14 +132,16 @@ def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], n
     fates = defaultdict[str, Counter[str]](Counter)
     for _, label, fate, number in state.counts():
         fates[fate][label] += number
-    accepted = out = empty = 0
+    accepted = out = empty = incomplete = 0
     for outcome in state.outcomes():
-        empty += bool(outcome.image) and outcome.coverage == 0
+        empty += outcome.empty
+        incomplete += outcome.incomplete
         accepted += outcome.accepted if outcome.image else 0
         out += bool(outcome.left_out)
     return Prepared(
         pictures=pictures,
         empty=empty,
+        incomplete=incomplete,
         accepted=accepted,
         repaired=state.tally("repaired"),
         rejected=state.tally("rejected"),
@@ -153,10 +156,10 @@ def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], n
     )
 
 
-def _why_empty(result: Prepared) -> str:
+def _why_empty(state: State, result: Prepared) -> str:
     if result.rejected:
-        reason, number = next(iter(result.reasons.items()))
-        return f"{number} times {reason}; all are in {result.rejects}"
+        file, _, _, _, reason = next(state.problems())
+        return f"{result.rejected} rejected, such as {file}: {printable(reason)}; all are in {result.rejects}"
     if result.out_of_coverage or result.other_sources:
         return "all were filtered out"
     return "the sources hold no annotations"
@@ -167,7 +170,8 @@ def _write_description(
 ) -> None:
     known = dict[str, Any]()
     for source in sources:
-        known |= _described(source)
+        said = _described(source).get("sources")
+        known |= said if isinstance(said, dict) else {}
     description = {
         "name": dataset.resolve().name,
         "format": 1,
@@ -181,10 +185,11 @@ def _write_description(
 
 
 def _described(source: Path) -> dict[str, Any]:
-    """What a prepared dataset says of where its sources come from."""
+    """The dataset.json of a folder, {} if there is none that can be read."""
     try:
-        said = json.loads((source / "dataset.json").read_text(encoding="utf-8"))["sources"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        said = read_json(source / "dataset.json")
+        json.dumps(said, allow_nan=False)
+    except (DatasetError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -196,16 +201,17 @@ def set_aside(dataset: Path) -> None:
         manifest.replace(dataset / _OLD)
 
 
-def _remove_stale(dataset: Path) -> None:
-    """Remove what the earlier manifest named and this one does not, and what a killed run left half written."""
-    old = dataset / _OLD
-    if old.exists():
-        kept = _named(dataset / "manifest.csv")
-        for name in _named(old) - kept:
-            (dataset / name).unlink(missing_ok=True)
-        old.unlink()
-    for folder in ("images", "masks"):
-        for file in (dataset / folder).glob(".*.part.*"):
+def _remove_stale(state: State, dataset: Path) -> None:
+    """Remove what earlier runs wrote, or left half written, and this manifest does not name."""
+    old, kept = dataset / _OLD, _named(dataset / "manifest.csv")
+    written = _named(old) if old.exists() else set()
+    for name in state.stale():
+        written |= {f"masks/{name}.png", *(f"images/{name}{suffix}" for suffix in EXTENSIONS)}
+    for path in written - kept:
+        (dataset / path).unlink(missing_ok=True)
+    old.unlink(missing_ok=True)
+    for folder in (dataset, dataset / "images", dataset / "masks"):
+        for file in folder.glob(".*.part.*"):
             file.unlink(missing_ok=True)
 
 

@@ -22,7 +22,7 @@ def walk(root: Path) -> Iterator[Path | Problem]:
 
     Hidden files and folders are skipped: they are those of tools.
     """
-    yield from _walk(root, root.resolve())
+    yield from _walk(root, Path(os.path.realpath(root)))
 
 
 def _walk(folder: Path, root: Path) -> Iterator[Path | Problem]:
@@ -89,13 +89,14 @@ class Finder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._real = root.resolve()
+        self._real = Path(os.path.realpath(root))
 
     def find(self, name: str, file: Path) -> tuple[Path, str]:
         """Where the picture called `name` in the annotation file `file` is, and what had to be mended to find it.
 
         Looks where the name leads from the annotation file, from the source's root, and in the customary
-        folders beside them; then for the one picture of this file name anywhere in the source.
+        folders beside them. A name whose own folder is nowhere in the source, as of another machine, or that has
+        none, is looked for everywhere in it.
 
         Raises:
             DatasetError: it is not in the source, or there are several.
@@ -103,28 +104,30 @@ class Finder:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
         if not parts or "\0" in name:
             raise DatasetError("no picture is named")
-        leads_out = name.startswith(("/", "\\")) or bool(_DRIVE.match(name))
-        if not leads_out:
-            for base in self._bases(file):
-                path = Path(os.path.normpath(base.joinpath(*parts)))
-                if self.holds(path):
-                    return path, ""
+        paths = list[Path]()
+        if not name.startswith(("/", "\\")) and not _DRIVE.match(name):
+            paths = [Path(os.path.normpath(base.joinpath(*parts))) for base in self._bases(file)]
+        found = next(filter(self.holds, paths), None)
+        if found:
+            return found, ""
+        if len(parts) > 1 and any(os.path.isdir(path.parent) and path.is_relative_to(self._root) for path in paths):
+            raise DatasetError(f"its picture {name[:200]} is not in {self._root}")
         path = self._by_name(parts, name)
-        leads_out = leads_out or ".." in parts
-        return path, f"its path {name[:200]} leads out of the source: took {path}" if leads_out else ""
+        return path, f"its picture is not at {name[:200]}: took {path}" if len(parts) > 1 else ""
 
     def _bases(self, file: Path) -> Iterator[Path]:
         for folder in dict.fromkeys((file.parent, self._root, file.parent.parent)):
+            if not folder.is_relative_to(self._root):
+                continue
             yield folder
             for beside in BESIDE:
                 yield folder / beside
 
     def holds(self, path: Path) -> bool:
-        """Whether `path` is a file in the source, links followed."""
-        try:
-            return path.is_file() and path.resolve().is_relative_to(self._real)
-        except (OSError, ValueError):  # a name no file system knows, a link to itself
+        """Whether `path` is a regular file in the source, links followed."""
+        if not path.is_relative_to(self._root) or "\0" in str(path):
             return False
+        return os.path.isfile(path) and Path(os.path.realpath(path)).is_relative_to(self._real)
 
     def _by_name(self, parts: list[str], name: str) -> Path:
         found = [path for path in self._pictures.get(parts[-1], []) if self.holds(path)]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
+_KINDS = ("poly", "polygon", "bmp", "bitmap", "mask", "brush", "rle", "box", "bbox", "rect", "seg", "instance")
 IGNORED = ("neutral", "ignore", "ignored", "void")  # neither object nor background, by the notations' own words
 
 
 def is_wanted(label: str, classes: Sequence[str]) -> bool:
     """Whether `label` is one of `classes`, whatever its case, or one of them with an ending.
 
-    Tools make `person_poly`, `Person 2` and `person-1` of one class; `personal` is another, and so is 10 for 1.
+    Tools make `person_poly`, `Person 2` and `person-1` of one class; `personal` and `person shadow` are others, and so
+    is 10 for 1.
     """
-    name = label.strip().casefold()
-    return any(re.match(rf"{re.escape(wanted.casefold())}{_end(wanted)}", name) for wanted in classes)
+    return any(re.fullmatch(rf"{re.escape(_folded(wanted))}{_end(wanted)}", _folded(label)) for wanted in classes)
 
 
 def _end(wanted: str) -> str:
-    return r"(?![^\W_])" if wanted[-1:].isdecimal() else r"(?![^\W\d_])"
+    number = r"\W*_*\d+" if not wanted[-1:].isdecimal() else r"[\W_]+\d+"
+    return rf"(?:[\W_]+(?:{'|'.join(_KINDS)}))?(?:{number})?"
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text.strip()).casefold()
 
 
 def is_ignored(label: str) -> bool:

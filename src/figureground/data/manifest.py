@@ -44,9 +44,7 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
                 raise DatasetError(f"{path}: column {missing[0]!r} is missing; want {','.join(COLUMNS)}")
             items = [_item(dataset, path, reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(
-            f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`"
-        ) from error
+        raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
     chosen = [item for item in items if split in (None, item.split)]
     if not chosen:
         raise DatasetError(f"{path}: no picture in split {split!r} ({len(items)} rows in all)")

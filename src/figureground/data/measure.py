@@ -196,9 +196,9 @@ def trace(mask: Mask) -> tuple[Outline, list[Doubt]]:
     if count in (0, area):
         return outline, [Doubt("full" if count else "empty", "", 1.0)]
     boxes = stats[1:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    largest = int(areas.argmax())
     doubts = _rectangle(boxes, areas)
-    doubts += [] if doubts else _cut_top(labels == largest + 1, int(boxes[largest, 1]))
+    for largest in np.flatnonzero(areas == areas.max()):  # of several as large, any
+        doubts = doubts or _cut_top(labels == largest + 1, int(boxes[largest, 1]))
     if tiny.any() and not tiny.all():
         doubts += _stray(labels, np.concatenate([[False], tiny]))
     return outline, doubts

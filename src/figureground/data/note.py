@@ -11,7 +11,7 @@ from pathlib import Path
 from figureground.data.folders import Finder, is_picture, walk
 from figureground.data.labels import is_ignored, is_wanted
 from figureground.data.reading import Source, read_source
-from figureground.data.records import Object, Picture, Problem
+from figureground.data.records import MaskFile, Object, Picture, Problem
 from figureground.data.state import State
 from figureground.errors import DatasetError
 
@@ -62,14 +62,16 @@ class Note:
         for item in objects:
             if not item.label or is_wanted(item.label, self._classes):
                 fate = "wanted"
-                kept.append(item)
+                kept.append(self._held(item))
             else:
                 fate = "ignored" if is_ignored(item.label) else "other"
             self._state.count(source, item.label, fate)
         return kept
 
     def _found(self, picture: Picture) -> Picture:
-        if picture.image and self._finder.holds(picture.image):
+        if picture.image:
+            if not self._finder.holds(picture.image):
+                raise DatasetError(f"its picture {picture.image} is not in {self._source.root}")
             return replace(picture, embedded=False)
         try:
             image, mended = self._finder.find(picture.name, picture.file)
@@ -77,9 +79,14 @@ class Note:
             if picture.embedded:
                 return replace(picture, image=None)
             raise
-        if mended:
-            self._state.add_problem(Problem(str(picture.file), picture.place, "", "repaired", mended))
-        return replace(picture, image=image, embedded=False)
+        objects = [replace(item, problem=_both(item.problem, mended)) for item in picture.objects]
+        return replace(picture, image=image, embedded=False, objects=objects)
+
+    def _held(self, item: Object) -> Object:
+        """An object whose mask file, if it has one, is in the source."""
+        if not isinstance(item.shape, MaskFile) or self._finder.holds(item.shape.path):
+            return item
+        return replace(item, shape=None, problem=f"its mask {item.shape.path} is not in {self._source.root}")
 
     def _path(self, picture: Picture) -> str:
         """Of the picture in its source, or of the file that it is in."""
@@ -92,8 +99,9 @@ class Note:
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")
         if len(name) <= _LONGEST and name and not self._state.has_id(name):
             return name
-        digest = hashlib.sha256(f"{self._name}/{path}".encode("utf-8", "surrogateescape")).hexdigest()
-        return f"{name[:_LONGEST]}-{digest[:8]}"
+        digest = hashlib.sha256(f"{self._name}/{path}".encode()).hexdigest()
+        found = (f"{name[:_LONGEST]}-{digest[:length]}" for length in range(8, 65, 8))
+        return next(other for other in found if not self._state.has_id(other))
 
     def _reject(self, picture: Picture, reason: str) -> None:
         for item in picture.objects or [Object("", picture.place, "", None)]:
@@ -108,3 +116,7 @@ class Note:
                 continue
             if not self._state.has_image(file) and not self._source.is_annotation(file):
                 self._state.count(self._name, "", "no annotation")
+
+
+def _both(one: str, other: str) -> str:
+    return "; ".join(filter(None, (one, other)))

@@ -53,7 +53,7 @@ def short(value: float) -> str:
 
 
 def load_template(package: str, name: str) -> Template:
-    """Load a page's template, a file of `package`; it may include those of this package.
+    """Load a page's template, a file of `package`; it may include others of it, and those of this package.
 
     Raises:
         ModuleNotFoundError: jinja2 is not installed.
@@ -61,18 +61,19 @@ def load_template(package: str, name: str) -> Template:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FunctionLoader(lambda included: _text("figureground.data", included)),
+        loader=FunctionLoader(lambda included: _found(package, included) or _found("figureground.data", included)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"number": plain, "percent": percent, "short": short}
-    return environment.from_string(_text(package, name))
+    return environment.get_template(name)
 
 
-def _text(package: str, name: str) -> str:
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+def _found(package: str, name: str) -> str | None:
+    file = resources.files(package).joinpath(name)
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def shrink(frame: Frame, side: int = SIDE) -> Frame:

@@ -12,13 +12,15 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from figureground.atomic import check_writable
 from figureground.data.convert import convert
-from figureground.data.finish import Prepared, finish, is_ours, set_aside
+from figureground.data.finish import Prepared, finish, is_ours, printable, set_aside
 from figureground.data.folders import walk
 from figureground.data.note import Note
 from figureground.data.reading import AUTO, Source, open_source
@@ -26,6 +28,7 @@ from figureground.data.splits import Placing
 from figureground.data.state import State
 from figureground.data.workers import in_parallel
 from figureground.errors import DatasetError, OutputError
+from figureground.version import __version__
 
 STATE = ".prepare.sqlite"
 _FEW = 32  # pictures done sooner than processes begin
@@ -77,7 +80,7 @@ def prepare(
     settings, progress = settings or Settings(), progress or (lambda step, done, total: None)
     placing = Placing.parse(settings.split, settings.group_by)
     opened = [open_source(source, settings.classes, settings.notation) for source in sources]
-    _check_place(sources, dataset)
+    _check_place(opened, dataset)
     check_writable(dataset)
     dataset.mkdir(parents=True, exist_ok=True)
     state = State(dataset / STATE, _task(opened, settings))
@@ -86,21 +89,23 @@ def prepare(
         set_aside(dataset)
         _convert(state, dataset, settings, progress)
         result = finish(state, dataset, placing, list(sources))
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         raise OutputError(f"{state.path}: cannot be written ({error}); free space and run it again") from error
+    except sqlite3.DatabaseError as error:
+        raise OutputError(f"{state.path}: is damaged ({error}); delete it and run it again") from error
     finally:
         state.close()
     state.path.unlink(missing_ok=True)
     return result
 
 
-def _check_place(sources: Sequence[Path], dataset: Path) -> None:
+def _check_place(opened: Sequence[Source], dataset: Path) -> None:
     """Refuse to write over a source, or over anything that was not prepared."""
-    place = dataset.resolve()
-    for source in sources:
-        root = source.resolve() if source.is_dir() else source.resolve().parent
+    place = Path(os.path.realpath(dataset))
+    for source in opened:
+        root = Path(os.path.realpath(source.root))
         if place == root or place.is_relative_to(root) or root.is_relative_to(place):
-            raise DatasetError(f"--output {dataset}: overlaps the source {source}; choose another folder")
+            raise DatasetError(f"--output {dataset}: overlaps the source {source.path}; choose another folder")
     if dataset.exists() and not dataset.is_dir():
         raise DatasetError(f"--output {dataset}: is a file; choose a folder")
     if dataset.is_dir() and any(dataset.iterdir()) and not (is_ours(dataset) or (dataset / STATE).exists()):
@@ -109,13 +114,13 @@ def _check_place(sources: Sequence[Path], dataset: Path) -> None:
 
 def _task(opened: Sequence[Source], settings: Settings) -> str:
     """A digest of what was asked and of the sources as they are: only the same task is gone on with."""
-    digest = hashlib.sha256(json.dumps(asdict(settings)).encode())
+    digest = hashlib.sha256(json.dumps([__version__, asdict(settings)]).encode())
     for source in opened:
-        digest.update(f"{source.path.resolve()}\n".encode("utf-8", "surrogateescape"))
-        for file in walk(source.root):
+        for file in walk(source.path) if source.path.is_dir() else [source.path]:
             if isinstance(file, Path):
                 status = os.stat(file)
-                digest.update(f"{file}:{status.st_size}:{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+                text = f"{os.path.realpath(file)}:{status.st_size}:{status.st_mtime_ns}\n"
+                digest.update(text.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -124,16 +129,21 @@ def _note(state: State, opened: Sequence[Source], settings: Settings, progress: 
     if state.recall("noted"):
         return
     state.clear()
-    names = Counter[str]()
+    names = set[str]()
     for source in opened:
-        names[source.name] += 1
-        name = source.name if names[source.name] == 1 else f"{source.name}-{names[source.name]}"
-        note = Note(state, source, name, settings.classes, settings.only_sources)
+        note = Note(state, source, _unlike(source.name, names), settings.classes, settings.only_sources)
         for done in note.take_all():
             progress("reading", done, 0)
     _check_found(state, settings.classes)
     state.remember("noted", True)
     state.commit()
+
+
+def _unlike(name: str, taken: set[str]) -> str:
+    """`name`, or with a number that makes it another than those taken; taken from now on."""
+    found = next(n for n in chain([name], (f"{name}-{number}" for number in count(2))) if n not in taken)
+    taken.add(found)
+    return found
 
 
 def _check_found(state: State, classes: Sequence[str]) -> None:
@@ -144,7 +154,7 @@ def _check_found(state: State, classes: Sequence[str]) -> None:
         if fate == "other":
             others[label] += number
     if others and not any(fate == "wanted" for _, _, fate, _ in counts):
-        shown = ", ".join(f"{label} ({number})" for label, number in others.most_common(8))
+        shown = ", ".join(f"{printable(label)} ({number})" for label, number in others.most_common(8))
         raise DatasetError(f"no annotation of class {', '.join(classes)}; there are {shown}: choose with --classes")
 
 
@@ -152,12 +162,13 @@ def _convert(state: State, dataset: Path, settings: Settings, progress: Progress
     total, done = state.total()
     progress("writing", done, total)
     jobs = 1 if total - done <= _FEW else None
-    for number, outcome in in_parallel(convert, _work(state, dataset, settings), jobs):
-        state.finish(number, outcome)
-        done += 1
-        if done % _COMMIT_EVERY == 0:
-            state.commit()
-        progress("writing", done, total)
+    with closing(in_parallel(convert, _work(state, dataset, settings), jobs)) as outcomes:
+        for number, outcome in outcomes:
+            state.finish(number, outcome)
+            done += 1
+            if done % _COMMIT_EVERY == 0:
+                state.commit()
+            progress("writing", done, total)
     state.commit()
 
 

@@ -22,6 +22,7 @@ from figureground.images import MAX_PIXELS, read_alpha, read_image, read_levels,
 
 Matte = NDArray[np.uint8]  # (H, W): 0 outside the object to 255 inside
 MAX_BITMAP = 64 << 20  # bytes of a PNG, unpacked from its zlib stream
+_MAX_LENGTH = 2_000_000  # pixels of outline; pycocotools takes some hundred bytes for each
 _FAR = 2.0  # a polygon is cut off this many pixels outside the picture
 
 
@@ -41,6 +42,8 @@ def rasterize(shape: Shape, height: int, width: int) -> tuple[Matte, str]:
     elif isinstance(shape, Ellipse):
         matte, mended = _ellipse(shape, height, width), ""
     elif isinstance(shape, Rle):
+        if shape.order == "columns" and (shape.height, shape.width) != (height, width):
+            raise DatasetError(f"run lengths of {shape.width}x{shape.height}, the picture is {width}x{height}")
         matte, mended = _placed(_runs(shape) * np.uint8(255), shape.left, shape.top, height, width)
     elif isinstance(shape, Bitmap):
         matte, mended = _placed(_bitmap(shape), shape.left, shape.top, height, width)
@@ -84,8 +87,14 @@ def _mended(
             notes.setdefault("invalid", f"touches or crosses itself ({where}): filled by the even-odd rule")
         if left < -width or top < -height or right > 2 * width or bottom > 2 * height:
             ring = _cut(ring, height, width)
-        kept.append(ring)
-    return [ring for ring in kept if len(ring) >= 3], "; ".join(notes.values())
+        if len(ring) >= 3:
+            kept.append(ring)
+        else:  # nothing is left of it
+            notes["useless"] = f"a ring outside the picture of {width}x{height}: left out"
+    length = sum(shapely.LinearRing(ring).length for ring in kept)
+    if length > _MAX_LENGTH:
+        raise DatasetError(f"an outline {length:.0f} pixels long: want at most {_MAX_LENGTH}")
+    return kept, "; ".join(notes.values())
 
 
 def _useless(ring: Sequence[Point], height: int, width: int) -> str:
@@ -145,8 +154,10 @@ def _ellipse(shape: Ellipse, height: int, width: int) -> Matte:
 def _runs(shape: Rle) -> NDArray[np.uint8]:
     if min(shape.width, shape.height) < 1 or shape.width * shape.height > MAX_PIXELS:
         raise DatasetError(f"run lengths of a {shape.width}x{shape.height} window: want 1 to {MAX_PIXELS} pixels")
+    if not all(0 <= count <= MAX_PIXELS for count in shape.counts):
+        raise DatasetError(f"a run length outside 0 to {MAX_PIXELS}")
     total = sum(shape.counts)
-    if min(shape.counts, default=0) < 0 or total != shape.width * shape.height:
+    if total != shape.width * shape.height:
         raise DatasetError(f"run lengths add up to {total}, want {shape.width}x{shape.height}")
     values = (np.arange(len(shape.counts)) % 2).astype(np.uint8)
     flat = np.repeat(values, np.array(shape.counts, np.int64))
@@ -223,9 +234,12 @@ def _as_matte(shape: MaskFile) -> tuple[Matte, str]:
     if levels.ndim == 3:
         return _two_colours(read_image(shape.path)), "its colour read as the object, black as the rest"
     found = np.unique(levels)
-    if len(found) <= 2 and found[0] == 0 and found[-1] < 255:
+    if found[-1] == 0:
+        return levels, ""
+    if len(found) == 2 and found[0] == 0 and found[-1] < 255:
         return (levels > 0).astype(np.uint8) * np.uint8(255), f"level {found[-1]} read as the object, 0 as the rest"
-    if len(found) <= 64 and found[-1] < 64:
+    # 255 marks what is neither object nor background, in masks of class numbers.
+    if len(found) <= 64 and found[found < 255].max(initial=0) in range(1, 64):
         raise DatasetError(f"levels {_listed(found)} look like class numbers: name the object's, as in --classes 1")
     return levels, ""
 

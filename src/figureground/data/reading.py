@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from figureground.data.folders import walk
+from figureground.data.folders import pictures_called, walk
 from figureground.data.json_stream import JsonError
 from figureground.data.notations import NOTATIONS, prepared
 from figureground.data.records import Folder, Problem, Record
@@ -33,7 +34,7 @@ class Source:
 
     def is_annotation(self, file: Path) -> bool:
         """Whether a file, by its path, holds annotations: a picture of masks does."""
-        return NOTATIONS[self.notation][1](file, "")
+        return NOTATIONS[self.notation][1](file, "", self.root)
 
 
 def open_source(path: Path, classes: tuple[str, ...], notation: str = AUTO) -> Source:
@@ -44,13 +45,15 @@ def open_source(path: Path, classes: tuple[str, ...], notation: str = AUTO) -> S
     """
     if notation not in (AUTO, *NOTATIONS):
         raise DatasetError(f"--format {notation}: want {AUTO}, {', '.join(NOTATIONS)}")
-    if not path.exists():
+    path = Path(os.path.normpath(path))
+    if not os.path.exists(path):
         raise DatasetError(f"{path}: no such file or folder")
     root = path if path.is_dir() else path.parent
     if not path.is_dir() and root.name == "annotations":
         root = root.parent  # COCO keeps its pictures beside that folder
-    name = re.sub(r"[^\w.-]+", "-", (path.resolve() if path.is_dir() else path).stem).strip("-.") or "source"
-    return Source(path, root, name, notation if notation != AUTO else _detected(path), classes)
+    stem = Path(os.path.abspath(path)).name if path.is_dir() else path.stem
+    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "source"
+    return Source(path, root, name, notation if notation != AUTO else _detected(path, root), classes)
 
 
 def read_source(source: Source) -> Iterator[Record]:
@@ -60,7 +63,7 @@ def read_source(source: Source) -> Iterator[Record]:
     for file in _files(source.path):
         if isinstance(file, Problem):
             yield file
-        elif file.name not in _COMPANIONS and (claims(file, _head(file)) or _is_text_of(file, suffixes)):
+        elif file.name not in _COMPANIONS and (claims(file, _head(file), source.root) or _is_text_of(file, suffixes)):
             try:
                 yield from read(file, folder)
             except DatasetError as error:
@@ -69,15 +72,19 @@ def read_source(source: Source) -> Iterator[Record]:
 
 
 def _is_text_of(file: Path, suffixes: tuple[str, ...]) -> bool:
-    return file.suffix.lower() in suffixes and file.suffix.lower() in (".json", ".ndjson", ".xml")
+    """Whether a file that is not claimed is still one of the notation's, broken: nothing may be dropped silently."""
+    suffix = file.suffix.lower()
+    if suffix not in suffixes or suffix not in _TEXTS:
+        return False
+    return suffix != ".txt" or bool(pictures_called(file.stem, file.parent))
 
 
-def _detected(source: Path) -> str:
+def _detected(source: Path, root: Path) -> str:
     found = Counter[str]()
     for file in _files(source):
         if isinstance(file, Path) and file.name not in _COMPANIONS:
             head = _head(file)
-            found.update(name for name, (_, claims, _) in NOTATIONS.items() if claims(file, head))
+            found.update(name for name, (_, claims, _) in NOTATIONS.items() if claims(file, head, root))
     if not found:
         raise DatasetError(f"{source}: no notation recognised in it; name it with --format {', '.join(NOTATIONS)}")
     if len(found) > 1:
@@ -90,7 +97,7 @@ def _files(source: Path) -> Iterator[Path | Problem]:
     """The files of a source; of a prepared dataset only its manifest, which names the others."""
     if not source.is_dir():
         yield source
-    elif prepared.claims(source / "manifest.csv", ""):
+    elif prepared.claims(source / "manifest.csv", "", source):
         yield source / "manifest.csv"
     else:
         yield from walk(source)

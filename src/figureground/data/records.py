@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 Point = tuple[float, float]
+Action = Literal["repaired", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,10 @@ class Ellipse:
 
 @dataclass(frozen=True, slots=True)
 class Rle:
-    """Run lengths, beginning with a run of background, of a width x height window whose corner is (left, top)."""
+    """Run lengths, beginning with a run of background, of a width x height window whose corner is (left, top).
+
+    Those in columns are of the whole picture, and must be as large as it is.
+    """
 
     counts: list[int]
     width: int
@@ -126,7 +130,7 @@ class Problem:
     file: str
     place: str
     annotation: str
-    action: Literal["repaired", "rejected"]
+    action: Action
     reason: str
 
 
@@ -139,5 +143,5 @@ class Folder:
 
 
 Record = Picture | Problem
-Claims = Callable[[Path, str], bool]
+Claims = Callable[[Path, str, Path], bool]
 Read = Callable[[Path, Folder], Iterator[Record]]

@@ -35,12 +35,9 @@ class Placing:
         return cls(_shares(split or DEFAULT_SPLIT), not split, pattern)
 
     def group(self, path: str) -> str:
-        """The group of a picture by its path: what the pattern's groups match, or all of it; else the path."""
+        """The group that a picture's path names: what the pattern's groups match, or all of it; "" for none."""
         match = self.pattern.search(path) if self.pattern else None
-        if not match:
-            return path
-        # A pattern that matches nothing of the path says nothing of it.
-        return "/".join(part or "" for part in match.groups() or [match.group()]) or path
+        return "/".join(part or "" for part in match.groups() or [match.group()]).strip("/") if match else ""
 
 
 def _shares(text: str) -> tuple[float, float, float]:
@@ -49,7 +46,7 @@ def _shares(text: str) -> tuple[float, float, float]:
     except ValueError:
         shares = []
     shares += [0.0] * (len(shares) == 2)
-    if len(shares) != 3 or not min(shares) >= 0 or abs(sum(shares) - 1) > 1e-6:
+    if len(shares) != 3 or not min(shares) >= 0 or not abs(sum(shares) - 1) <= 1e-6:
         raise DatasetError(f"--split {text}: want the shares of train, val and test, as in {DEFAULT_SPLIT}")
     return shares[0], shares[1], shares[2]
 

@@ -24,11 +24,12 @@ _PAGE = 256
 _VARIABLE = re.compile(
     r"\([^)]*\)|'[^']*'|\S*/\S*|[-+]?\d[\d.x]*"
 )  # what differs from one problem of a kind to the next
-_WRITTEN = "WHERE json_extract(outcome, '$.image') != '' ORDER BY id"
+_WRITTEN = "WHERE json_extract(outcome, '$.image') != '' ORDER BY id COLLATE BINARY"
 _TABLES = """
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE picture (number INTEGER PRIMARY KEY, id TEXT UNIQUE, image TEXT UNIQUE, source TEXT, path TEXT,
-                      record TEXT, outcome TEXT, grouping TEXT, split TEXT);
+CREATE TABLE stale (id TEXT);
+CREATE TABLE picture (number INTEGER PRIMARY KEY, id TEXT UNIQUE COLLATE NOCASE, image TEXT UNIQUE, source TEXT,
+                      path TEXT, record TEXT, outcome TEXT, grouping TEXT, split TEXT);
 CREATE TABLE problem (file TEXT, place TEXT, annotation TEXT, action TEXT, reason TEXT);
 CREATE TABLE label (source TEXT, name TEXT, fate TEXT, count INTEGER, PRIMARY KEY (source, name, fate));
 """
@@ -38,32 +39,43 @@ class State:
     """Pictures, what became of them, and problems."""
 
     def __init__(self, path: Path, task: str) -> None:
-        """Open the state at `path`, or begin it anew if it is of another task or version.
+        """Open the state at `path`, or begin it anew if it is of another task or damaged.
 
         Raises:
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or another process is writing it.
         """
         self.path = path
         try:
-            self._database = self._opened(path, task)
+            self._database = self._opened(task)
         except sqlite3.Error as error:
-            raise OutputError(f"{path}: cannot be written ({error}); free space or choose another --output") from error
+            why = "another prepare is writing there" if "locked" in str(error) else str(error)
+            raise OutputError(
+                f"{path}: cannot be written ({why}); wait, free space or choose another --output"
+            ) from error
 
-    def _opened(self, path: Path, task: str) -> sqlite3.Connection:
-        database = sqlite3.connect(path)
+    def _opened(self, task: str) -> sqlite3.Connection:
+        database, stale = _locked(self.path), list[tuple[str]]()
         try:
-            row = database.execute("SELECT value FROM fact WHERE name = 'task'").fetchone()
-        except sqlite3.DatabaseError:  # new, or no database at all
-            row = None
-        if row == (task,):
-            return database
+            if database.execute("SELECT value FROM fact WHERE name = 'task'").fetchone() == (task,):
+                return database
+            stale = database.execute("SELECT id FROM picture UNION SELECT id FROM stale").fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise
+        except sqlite3.DatabaseError:  # damaged: what it knew is lost
+            pass
         database.close()
-        path.unlink(missing_ok=True)
-        database = sqlite3.connect(path)
+        self.path.unlink(missing_ok=True)
+        database = _locked(self.path)
         database.executescript(_TABLES)
         database.execute("INSERT INTO fact VALUES ('task', ?)", (task,))
+        database.executemany("INSERT INTO stale VALUES (?)", stale)
         database.commit()
         return database
+
+    def stale(self) -> Iterator[str]:
+        """Ids of pictures that a run of another task may have written before it was stopped."""
+        yield from (name for (name,) in self._database.execute("SELECT id FROM stale"))
 
     def close(self) -> None:
         """Keep what is known so far, if there is room for it."""
@@ -128,7 +140,7 @@ class State:
 
     def problems(self) -> Iterator[tuple[str, ...]]:
         """The rows of rejects.csv, sorted, each once."""
-        yield from self._database.execute("SELECT DISTINCT * FROM problem ORDER BY file, place, annotation, reason")
+        yield from self._database.execute("SELECT * FROM problem ORDER BY file, place, annotation, reason")
 
     def tally(self, action: str) -> int:
         """The number of problems that were `repaired` or `rejected`."""
@@ -166,7 +178,7 @@ class State:
 
     def outcomes(self) -> Iterator[Outcome]:
         """What became of every picture."""
-        for (text,) in self._database.execute("SELECT outcome FROM picture ORDER BY id"):
+        for (text,) in self._database.execute("SELECT outcome FROM picture"):
             yield _OUTCOME.validate_json(text)
 
     def looks(self) -> Iterator[tuple[int, list[int]]]:
@@ -174,6 +186,11 @@ class State:
         rows = self._database.execute(f"SELECT number, json_extract(outcome, '$.look') FROM picture {_WRITTEN}")
         for number, look in rows:
             yield number, json.loads(look)
+
+    def written(self) -> int:
+        """The number of pictures in the dataset."""
+        row = self._database.execute("SELECT COUNT(*) FROM picture WHERE json_extract(outcome, '$.image') != ''")
+        return int(row.fetchone()[0])
 
     def origin(self, number: int) -> tuple[str, Picture]:
         """Path in its source and record of a picture."""
@@ -191,3 +208,10 @@ class State:
         rows = self._database.execute(f"SELECT id, source, grouping, split, record, outcome FROM picture {_WRITTEN}")
         for name, source, group, split, record, outcome in rows:
             yield name, source, group, split, _PICTURE.validate_json(record), _OUTCOME.validate_json(outcome)
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    """The database at `path`, for this process alone from its first use on."""
+    database = sqlite3.connect(path, timeout=1.0)
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return database

@@ -7,9 +7,10 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import cv2
@@ -23,7 +24,7 @@ _AHEAD = 8  # items handed out for each worker: enough to keep it busy, few enou
 
 def in_parallel(
     work: Callable[..., Result], items: Iterable[tuple[Key, tuple[Any, ...]]], jobs: int | None = None
-) -> Iterator[tuple[Key, Result]]:
+) -> Generator[tuple[Key, Result], None, None]:
     """Call `work(*arguments)` for each (key, arguments) and give (key, result) as they come.
 
     Args:
@@ -42,6 +43,8 @@ def in_parallel(
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin)
     running = dict[Future[Result], Key]()
     try:
+        with _no_interrupts():  # of which the processes inherit this: Ctrl-C is for whoever started them
+            wait([pool.submit(_ready) for _ in range(jobs)], timeout=0)
         for key, arguments in items:
             running[pool.submit(work, *arguments)] = key
             if len(running) >= jobs * _AHEAD:
@@ -51,7 +54,8 @@ def in_parallel(
     except BrokenProcessPool as error:
         raise FigureGroundError("a worker process was killed, perhaps for its memory; run it again to go on") from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        with _no_interrupts():  # a second Ctrl-C waits for the first to be done
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _cores() -> int:
@@ -63,8 +67,25 @@ def _finished(running: dict[Future[Result], Key]) -> Iterator[tuple[Key, Result]
         yield running.pop(future), future.result()
 
 
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ready() -> None:
+    """Make the pool start its processes."""
+
+
 def _begin() -> None:
-    """Of each process: one core is enough for it, and Ctrl-C is for whoever started it."""
+    """Of each process: one core is enough for it."""
     cv2.setNumThreads(1)
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it remarks on a file is no message of ours
     warnings.simplefilter("ignore")

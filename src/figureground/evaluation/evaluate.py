@@ -1,43 +1,90 @@
-"""A model against a dataset's masks, source by source."""
+"""A model against a dataset's masks: every picture, source by source, by the person's size, over all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame
 from figureground.data.manifest import Item, read_manifest
 from figureground.errors import DatasetError
-from figureground.evaluation.metrics import Scores, bootstrap_interval, score
+from figureground.evaluation.bootstrap import Interval, bootstrap_intervals
+from figureground.evaluation.curves import Calibration, Tally, ThresholdCurve, calibration, tally, threshold_curve
+from figureground.evaluation.latency import Latency
+from figureground.evaluation.matting import AlphaScores, score_alpha
+from figureground.evaluation.metrics import Scores, score
 from figureground.images import read_image, read_matte
 
 Segment = Callable[[Frame], Alpha]
+MEASURES = tuple(field.name for kind in (Scores, AlphaScores) for field in fields(kind))
+SMALL, LARGE = 0.1, 0.4  # of the picture: people below and from there on
+HARD = 0.01  # of the picture: a mask with fewer pixels between 0 and 255 is hard, but for smoothed edges
+_THREADS = 2  # that measure while the model works on the next picture
+_AHEAD = 4  # pictures waiting for them; a large one takes hundreds of megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture: the share of it that is person, whether its mask is hard, and its scores."""
+
+    id: str
+    source: str
+    group: str
+    coverage: float
+    hard: bool
+    mask: Scores
+    alpha: AlphaScores
 
 
 @dataclass(frozen=True, slots=True)
 class SourceScores:
-    """Means over the pictures of one source; `iou_interval` is the bootstrap's 95 % of the mean IoU."""
+    """Means over the pictures of one source, or of one size; `intervals` are the bootstrap's 95 % of each mean.
+
+    accuracy to boundary F: in [0, 1], 1 is best (`metrics`); the last four: errors, 0 is best (`matting`).
+    """
 
     pictures: int
     accuracy: float
     iou: float
-    iou_interval: tuple[float, float]
     dice: float
+    precision: float
+    recall: float
+    boundary_iou: float
     boundary_f: float
+    mad: float
+    mse: float
+    gradient: float
+    connectivity: float
+    intervals: dict[str, Interval]
+
+    @property
+    def iou_interval(self) -> Interval:
+        return self.intervals["iou"]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores by source, and over all pictures as if they were one source."""
+    """Scores by source, by the person's size (nobody, small, medium, large), and over all pictures as one source.
+
+    `calibration` is None where no mask is hard; `latency` is None unless it was asked for.
+    """
 
     model: str
     dataset: str
     split: str
     sources: dict[str, SourceScores]
     overall: SourceScores
+    sizes: dict[str, SourceScores]
+    thresholds: ThresholdCurve
+    calibration: Calibration | None
+    latency: Latency | None
+    pictures: list[Picture]
 
 
 def evaluate(
@@ -49,6 +96,9 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model on every picture of a split, at the picture's own size, decided at alpha 0.5.
 
+    The model is called in order and by this thread only; other threads measure what it gave. The truth is person
+    where its mask is 128 or more of 255; the alpha errors take the mask as it is, over 255.
+
     Args:
         segment: frame to alpha.
         dataset: a folder as `prepare` writes it.
@@ -59,31 +109,86 @@ def evaluate(
     Raises:
         DatasetError: the dataset cannot be read.
         ImageError: a picture or mask of it cannot be read.
+        ArrayError: `segment` gave no alpha of the picture's size.
     """
     items = read_manifest(dataset, split)
-    scores = []
-    for number, item in enumerate(items, 1):
-        scores.append(_measure(segment, item))
+    pictures, tallies = list[Picture](), list[Tally]()
+    for number, (picture, counts) in enumerate(_measured(segment, items), 1):
+        pictures.append(picture)
+        tallies.append(counts)
         if progress is not None:
             progress(number, len(items))
-    by_source: dict[str, list[Scores]] = {}
-    for item, got in zip(items, scores, strict=True):
-        by_source.setdefault(item.source, []).append(got)
-    sources = {source: _summary(each) for source, each in by_source.items()}
-    return Evaluation(name, str(dataset), split, sources, _summary(scores))
+    return Evaluation(
+        model=name,
+        dataset=str(dataset),
+        split=split,
+        sources=_grouped(pictures, [picture.source for picture in pictures]),
+        overall=summary(pictures),
+        sizes=_by_size(pictures),
+        thresholds=threshold_curve(tallies),
+        calibration=calibration([each for each, of in zip(tallies, pictures, strict=True) if of.hard]),
+        latency=None,
+        pictures=pictures,
+    )
 
 
-def _measure(segment: Segment, item: Item) -> Scores:
-    frame, matte = read_image(item.image), read_matte(item.mask)
-    if matte.shape != frame.shape[:2]:
-        raise DatasetError(
-            f"{item.mask}: mask is {matte.shape[::-1]}, its picture {frame.shape[1::-1]} (width, height)"
-        )
-    return score(segment(frame) >= 0.5, matte >= 128)
+def _measured(segment: Segment, items: Sequence[Item]) -> Iterator[tuple[Picture, Tally]]:
+    waiting = deque[Future[tuple[Picture, Tally]]]()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for item in items:
+            waiting.append(pool.submit(measure, segment(read_image(item.image)), item))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _summary(scores: Sequence[Scores]) -> SourceScores:
-    columns = np.array([astuple(each) for each in scores], np.float64)
-    means = {field.name: float(column.mean()) for field, column in zip(fields(Scores), columns.T, strict=True)}
-    interval = bootstrap_interval(columns[:, [field.name for field in fields(Scores)].index("iou")])
-    return SourceScores(pictures=len(scores), iou_interval=interval, **means)
+def measure(alpha: Alpha, item: Item) -> tuple[Picture, Tally]:
+    """Measure a picture's (H, W) float32 alpha in [0, 1] against its mask file.
+
+    Raises:
+        DatasetError: the mask is of another size.
+        ImageError: the mask cannot be read.
+        ArrayError: `alpha` is no alpha.
+    """
+    matte = read_matte(item.mask)
+    if matte.shape != alpha.shape:
+        raise DatasetError(f"{item.mask}: mask is {matte.shape[::-1]}, its picture {alpha.shape[::-1]} (width, height)")
+    truth = matte >= 128
+    errors = score_alpha(alpha, matte.astype(np.float32) / np.float32(255))
+    hard = bool(np.count_nonzero((matte > 0) & (matte < 255)) < HARD * matte.size)
+    coverage = np.count_nonzero(truth) / truth.size
+    scores = score(alpha >= 0.5, truth)
+    return Picture(item.id, item.source, item.group, coverage, hard, scores, errors), tally(alpha, truth)
+
+
+def size_of(coverage: float) -> str:
+    """The size group of a person that covers this share of the picture."""
+    if coverage == 0:
+        return "nobody"
+    return "small" if coverage < SMALL else "medium" if coverage < LARGE else "large"
+
+
+def _by_size(pictures: Sequence[Picture]) -> dict[str, SourceScores]:
+    found = _grouped(pictures, [size_of(picture.coverage) for picture in pictures])
+    return {size: found[size] for size in ("nobody", "small", "medium", "large") if size in found}
+
+
+def _grouped(pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, SourceScores]:
+    groups: dict[str, list[Picture]] = {}
+    for name, picture in zip(names, pictures, strict=True):
+        groups.setdefault(name, []).append(picture)
+    return {name: summary(each) for name, each in groups.items()}
+
+
+def summary(pictures: Sequence[Picture]) -> SourceScores:
+    """Mean scores of at least one picture, each with its interval."""
+    rows = figures(pictures)
+    means = dict(zip(MEASURES, rows.mean(axis=0).tolist(), strict=True))
+    intervals = dict(zip(MEASURES, bootstrap_intervals(rows), strict=True))
+    return SourceScores(pictures=len(pictures), intervals=intervals, **means)
+
+
+def figures(pictures: Sequence[Picture]) -> NDArray[np.float64]:
+    """The scores of each picture, (N, M) float64 in the order of `MEASURES`."""
+    return np.array([(*astuple(each.mask), *astuple(each.alpha)) for each in pictures], np.float64)

@@ -2,16 +2,158 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame
+from figureground.engine import Engine, ForeignNetwork
 from figureground.errors import MissingExtraError, ModelError
+from figureground.evaluation.description import Description, described
+
+FILTERS = {
+    "linear": cv2.INTER_LINEAR,
+    "nearest": cv2.INTER_NEAREST,
+    "area": cv2.INTER_AREA,
+    "cubic": cv2.INTER_CUBIC,
+}
 
 
-class TfliteModel:
+def open_model(model: str, threads: int = 1) -> Callable[[Frame], Alpha]:
+    """A model that `evaluate` can measure.
+
+    Args:
+        model: a shipped model, a run, an .onnx file of ours; or anybody's .tflite or .onnx file with a TOML that
+            describes it (see `described`), or that TOML. A .tflite file without one is run as MediaPipe's are.
+        threads: CPU threads for the network.
+
+    Raises:
+        ModelError: no such model, or not as its description says.
+        MissingExtraError: LiteRT is not installed.
+    """
+    path, description = described(Path(model))
+    if description is not None:
+        return DescribedModel(path, description, threads)
+    if path.suffix == ".tflite":
+        return TfliteModel(path, threads)
+    try:
+        return Engine(model, threads)
+    except ModelError as error:
+        if path.suffix != ".onnx" or not path.exists():
+            raise
+        raise ModelError(f"{error}; for another's model, describe its input in {path}.toml") from error
+
+
+class DescribedModel:
+    """Anybody's segmentation model, run as its description says.
+
+    The picture is scaled to the input, the output's person channel linearly back to the picture.
+
+    Args:
+        path: a .tflite or .onnx file.
+        description: of its input and output.
+        threads: for the network.
+
+    Raises:
+        MissingExtraError: LiteRT is not installed.
+        ModelError: the file is missing, cannot be loaded, or is not as described.
+    """
+
+    def __init__(self, path: Path, description: Description, threads: int = 1) -> None:
+        self.path = path
+        if path.suffix not in (".tflite", ".onnx"):
+            raise ModelError(f"{path}: not a .tflite or .onnx file")
+        self._network = (TfliteNetwork if path.suffix == ".tflite" else ForeignNetwork)(path, threads)
+        self._to = replace(description, size=self._size(description))
+        low, high = description.range
+        std = np.array(description.std)
+        self._scale = np.asarray((high - low) / 255 / std, np.float32)
+        self._offset = np.asarray((low - np.array(description.mean)) / std, np.float32)
+        width, height = self._to.size or (0, 0)
+        self._canvas = np.full((height, width, 3), round(description.fill), np.uint8)
+        self._picture = np.empty((height, width, 3), np.float32)
+
+    def _size(self, description: Description) -> tuple[int, int]:
+        """Width and height of the input, as described or else as the file says; they must not contradict."""
+        shape, of = self._network.shape, description.layout
+        if len(shape) != 4 or shape[of.index("C")] not in (3, None):
+            raise ModelError(f"{self.path}: its input is {shape}; want four sizes, {of} with three channels")
+        given = tuple(shape[of.index(letter)] for letter in "WH")
+        size = description.size or given
+        width, height = size
+        if width is None or height is None:
+            raise ModelError(f"{self.path}: its input has no fixed size; describe it as size = [width, height]")
+        if any(have not in (None, want) for have, want in zip(given, size, strict=True)):
+            raise ModelError(f"{self.path}: its input is {shape} {of}; described as {width}x{height}")
+        return width, height
+
+    def __call__(self, frame: Frame) -> Alpha:
+        """(H, W, 3) uint8 RGB to (H, W) float32 in [0, 1].
+
+        Raises:
+            ModelError: the network cannot run, or its output is not as described.
+        """
+        left, top, width, height = self._place(frame.shape[1], frame.shape[0])
+        inside = self._canvas[top : top + height, left : left + width]
+        if inside.shape != self._canvas.shape:
+            self._canvas[:] = round(self._to.fill)
+        inside[:] = cv2.resize(frame, (width, height), interpolation=FILTERS[self._to.resize])
+        person = self._person(self._network(self._tensor()))
+        full_height, full_width = self._canvas.shape[:2]
+        if person.shape != (full_height, full_width):
+            person = cv2.resize(person, (full_width, full_height))
+        person = np.ascontiguousarray(person[top : top + height, left : left + width])
+        return cv2.resize(person, frame.shape[1::-1])
+
+    def _place(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Where a picture lies in the input: left, top, width, height."""
+        full_height, full_width = self._canvas.shape[:2]
+        if self._to.fit == "stretch":
+            return 0, 0, full_width, full_height
+        scale = min(full_width / width, full_height / height)
+        inner_width, inner_height = max(1, round(width * scale)), max(1, round(height * scale))
+        return (full_width - inner_width) // 2, (full_height - inner_height) // 2, inner_width, inner_height
+
+    def _tensor(self) -> NDArray[np.float32]:
+        picture = self._canvas if self._to.channels == "RGB" else self._canvas[:, :, ::-1]
+        np.multiply(picture, self._scale, out=self._picture)
+        if self._offset.any():
+            self._picture += self._offset
+        tensor = self._picture if self._to.layout == "NHWC" else self._picture.transpose(2, 0, 1)
+        return np.ascontiguousarray(tensor[None])
+
+    def _person(self, outputs: list[NDArray[np.float32]]) -> Alpha:
+        """The person channel, activated, of the output described: (h, w) float32."""
+        if self._to.output >= len(outputs):
+            raise ModelError(f"{self.path}: it has {len(outputs)} outputs, described is output {self._to.output}")
+        output = outputs[self._to.output]
+        planes = output[0] if output.ndim == 4 else output
+        if self._to.layout == "NHWC" and output.ndim == 4:
+            planes = planes.transpose(2, 0, 1)
+        if planes.ndim != 3 or self._to.channel >= len(planes):
+            raise ModelError(f"{self.path}: its output is {output.shape}; described is its channel {self._to.channel}")
+        alpha = _activated(planes, self._to.activation, self._to.channel)
+        if not np.isfinite(alpha).all():
+            raise ModelError(f"{self.path}: the network gave a value that is no number; the model is broken")
+        return np.clip(alpha, 0, 1)
+
+
+def _activated(planes: NDArray[np.float32], activation: str, channel: int) -> Alpha:
+    """One of (C, h, w) planes as a probability."""
+    plane = np.ascontiguousarray(planes[channel], np.float32)
+    if activation == "none":
+        return plane
+    if activation == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-plane.clip(-80, 80))), np.float32)
+    powers = np.exp(planes - planes.max(axis=0))
+    return np.asarray(powers[channel] / powers.sum(axis=0), np.float32)
+
+
+class TfliteModel(DescribedModel):
     """A MediaPipe-style segmentation model run by LiteRT: float32 RGB / 255 in, person probability out.
 
     The picture is stretched to the input, as MediaPipe does, and the probability scaled back linearly.
@@ -26,6 +168,20 @@ class TfliteModel:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
+        super().__init__(path, Description(), threads)
+
+
+class TfliteNetwork:
+    """The bare network of a .tflite file: one float32 array in, a list of arrays out, all new.
+
+    `shape` is that of the input.
+
+    Raises:
+        MissingExtraError: LiteRT is not installed.
+        ModelError: no such file, not a model, or not with one float32 input.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -37,22 +193,15 @@ class TfliteModel:
         except ValueError as error:
             raise ModelError(f"{path}: not a model LiteRT can load ({str(error).splitlines()[0]})") from error
         self._interpreter.allocate_tensors()
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        given, made = inputs[0], outputs[0]
-        if len(inputs) != 1 or len(outputs) != 1 or len(made["shape"]) != 4 or made["shape"][3] != 1:
-            raise ModelError(f"{path}: its output is {made['shape']}; want one output (1, H, W, 1)")
-        if len(given["shape"]) != 4 or given["shape"][3] != 3 or given["dtype"] != np.float32:
-            raise ModelError(
-                f"{path}: its input is {given['dtype'].__name__} {given['shape']}; want float32 (1, H, W, 3)"
-            )
-        self._input, self._output = given["index"], made["index"]
-        self._picture = np.empty(given["shape"], np.float32)
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1 or inputs[0]["dtype"] != np.float32:
+            got = ", ".join(f"{each['dtype'].__name__} {each['shape']}" for each in inputs)
+            raise ModelError(f"{path}: its input is {got}; want one float32 (1, H, W, 3)")
+        self._input = inputs[0]["index"]
+        self._outputs = [each["index"] for each in self._interpreter.get_output_details()]
+        self.shape: list[int | None] = inputs[0]["shape"].tolist()
 
-    def __call__(self, frame: Frame) -> Alpha:
-        """(H, W, 3) uint8 RGB to (H, W) float32 in [0, 1]."""
-        _, height, width, _ = self._picture.shape
-        np.multiply(cv2.resize(frame, (width, height)), np.float32(1 / 255), out=self._picture[0])
-        self._interpreter.set_tensor(self._input, self._picture)
+    def __call__(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        self._interpreter.set_tensor(self._input, picture)
         self._interpreter.invoke()
-        probability = self._interpreter.get_tensor(self._output)[0, :, :, 0]
-        return cv2.resize(probability, frame.shape[1::-1])
+        return [self._interpreter.get_tensor(index) for index in self._outputs]

@@ -20,10 +20,18 @@ Weights = list[NDArray[Any]]
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run has come; `epoch` counts finished epochs."""
+    """How far a run has come; `epoch` counts finished epochs.
+
+    `batches` holds loss and accuracy of those done in the epoch that is not finished. `seconds` counts time spent
+    training, `data_seconds` what of it was spent waiting for batches; `noted` is both when the last row was.
+    """
 
     epoch: int = 0
+    batches: list[tuple[float, float]] = field(default_factory=list)
     seconds: float = 0.0
+    data_seconds: float = 0.0
+    noted: tuple[float, float] = (0.0, 0.0)
+    sampled: int = 0
     best: float = float("inf")
     best_epoch: int = 0
     waited: int = 0

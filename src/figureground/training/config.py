@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import runpy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,45 +12,68 @@ from typing import Any
 
 from figureground.errors import RecipeError
 from figureground.preprocess import STRIDE
+from figureground.training.loss_terms import loss_terms
 
 CHOICES = {
     "network": ("light", "base", "classic"),
     "schedule": ("cosine", "halve", "constant"),
     "optimizer": ("adamw", "adam"),
-    "loss": ("bce", "bce_dice"),
     "choose_by": ("val_loss", "val_iou"),
 }
+MOST_PEOPLE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Augment:
     """How training samples are varied; probabilities in [0, 1], all else as commented."""
 
+    # geometry, of picture and mask alike
     flip: float = 0.5
+    flip_vertical: float = 0.0
     rotate: float = 12.0  # degrees either way
     zoom: tuple[float, float] = (0.55, 1.25)  # side of the crop in parts of the picture's longest side
-    shift: float = 0.15  # of the crop's side, either way
+    crop: float = 1.0  # how far a crop smaller than the picture may lie off its centre, in parts of the room there is
+    shift: float = 0.075  # further off, either way, in parts of the crop's side
+    cut: float = 0.0  # the crop moved to where one of its edges cuts the person
     stretch: float = 0.1  # change of the aspect ratio either way
+    perspective: float = 0.0  # how far each of the crop's corners may move, in parts of its side
+    mirror: float = 0.5  # what lies outside the picture mirrors it; else its edge goes on
+    # colours and what cameras and codecs do
     colour: float = 0.8  # brightness, contrast, gamma, saturation, white balance
     grey: float = 0.03
     blur: float = 0.15
+    motion: float = 0.0  # blur along a line
     noise: float = 0.2
     jpeg: float = 0.2
     dark: float = 0.08  # low light with its noise
+    # scenes
     swap_background: float = 0.4  # needs `Recipe.backgrounds`
+    match_person: float = 0.0  # of swapped ones: the person in the brightness and white balance of the background
     second_person: float = 0.08
+    others: int = 1  # how many more people `second_person` may bring
     occluder: float = 0.08
     clothes: float = 0.0  # part of the person painted over in one colour, still the person
     negative: float = 0.06  # a background without any person; needs `Recipe.backgrounds`
 
     def __post_init__(self) -> None:
-        """Refuse a zoom that is no range of sizes.
+        """Refuse what is out of its range.
 
         Raises:
-            RecipeError: it is not.
+            RecipeError: a setting that is.
         """
-        if not 0 < self.zoom[0] <= self.zoom[1]:
-            raise RecipeError(f"augment.zoom={self.zoom}: want two numbers above 0, the smaller first")
+        if not 0.01 <= self.zoom[0] <= self.zoom[1] <= 100:
+            raise RecipeError(f"augment.zoom={self.zoom}: want two numbers from 0.01 to 100, the smaller first")
+        if not 1 <= self.others <= MOST_PEOPLE:
+            raise RecipeError(f"augment.others={self.others}: want 1 to {MOST_PEOPLE}")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise RecipeError(f"augment.{name}={value}: want {low:g} to {high:g}")
+
+
+# Whatever else `Augment` holds is a probability or a share. Corners that move by a quarter of a side could give a dent.
+_RANGES = {field.name: (0.0, 1.0) for field in fields(Augment) if field.name not in ("zoom", "others")}
+_RANGES |= {"rotate": (0.0, 180.0), "perspective": (0.0, 0.2), "stretch": (0.0, 2.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +87,17 @@ class Recipe:
     dropout: float = 0.0
     size: int = 160  # training crops are size x size
     input_size: int = 256  # longest side of what the shipped model sees
-    start: str = ""  # .keras file of the same network whose weights to begin with
+    start: str = ""  # weights of the same network to begin with: small, a .keras file or a run folder
+    freeze_encoder: int = 0  # epochs in which only the decoder learns
     # data
     backgrounds: str = ""  # folder of pictures without people
     negatives_only: str = ""  # pattern of names there that must not stand behind a person, as clothes must not
     augment: Augment = Augment()
     cache_side: int = 320  # pictures are kept in memory with at most this longest side
+    cache_gb: float = 6.0  # for pictures in memory; what does not fit is read again every epoch
     # optimisation
     batch: int = 32
+    accumulate: int = 1  # batches whose mean gradient makes one step of the optimizer
     epochs: int = 30
     learning_rate: float = 1e-3
     schedule: str = "cosine"  # cosine | halve (every `halve_every` epochs) | constant
@@ -78,12 +105,13 @@ class Recipe:
     halve_every: int = 10
     optimizer: str = "adamw"  # adamw | adam
     weight_decay: float = 1e-4
-    loss: str = "bce_dice"  # bce | bce_dice
-    boundary_weight: float = 0.0  # extra weight of pixels at the mask's edge in the cross-entropy
+    loss: str = "bce+0.5*dice"  # a weighted sum of bce, dice, iou, lovasz, focal
+    boundary_weight: float = 0.0  # extra weight of pixels at the mask's edge in bce, the cross-entropy
     average: float = 0.0  # decay of the weights' moving average per step; 0: none
     mixed_precision: bool = False
     # when to look and when to stop
     validate_every: int = 1  # epochs
+    sample_every: int = 10  # epochs from one sheet of predictions to the next; 0: only of the best weights
     choose_by: str = "val_loss"  # val_loss (lowest) | val_iou (highest): which weights are the best
     patience: int = 0  # validations without better weights before stopping; 0: never
     seed: int = 0
@@ -96,14 +124,15 @@ class Recipe:
         """
         for name, choices in CHOICES.items():
             self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+        loss_terms(self.loss)
         for name in ("size", "input_size"):
             side = getattr(self, name)
             self._require(name, side >= STRIDE and side % STRIDE == 0, f"a multiple of {STRIDE}")
-        for name in ("cache_side", "batch", "epochs", "halve_every", "validate_every"):
+        for name in ("cache_side", "batch", "epochs", "halve_every", "validate_every", "accumulate"):
             self._require(name, getattr(self, name) >= 1, "1 or more")
         for name in ("dropout", "average"):
             self._require(name, 0 <= getattr(self, name) < 1, "0 or more and below 1")
-        for name in ("seed", "patience"):
+        for name in ("seed", "patience", "freeze_encoder", "sample_every", "cache_gb"):
             self._require(name, getattr(self, name) >= 0, "0 or more")
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
@@ -142,6 +171,30 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: cannot be run ({type(error).__name__}: {error})") from error
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: defines no RECIPE = Recipe(...)")
+    return _with(recipe, settings)
+
+
+def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
+    """The recipe a run was begun with, out of its config.json, with single settings changed as in `read_recipe`.
+
+    Raises:
+        RecipeError: no run there, or none that this version can go on with.
+    """
+    path = run / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        del config["dataset"]
+        augment = config["augment"] | {"zoom": tuple(config["augment"]["zoom"])}
+        recipe = Recipe(**config | {"augment": Augment(**augment)})
+    except FileNotFoundError as error:
+        raise RecipeError(f"{run}: no run to resume here; start it without --resume") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RecipeError(f"{path}: cannot be gone on with ({reason}); start again without --resume") from error
+    return _with(recipe, settings)
+
+
+def _with(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     for setting in settings:
         key, separator, value = setting.partition("=")
         if not separator:

@@ -17,29 +17,40 @@ from figureground.arrays import Frame
 from figureground.data.manifest import Item
 from figureground.errors import DatasetError
 from figureground.images import EXTENSIONS, read_image, read_matte
-from figureground.training.augment import Sample, augment
+from figureground.training.augment import Draw, augment
 from figureground.training.config import Recipe
+from figureground.training.geometry import Sample
 
-CACHE_BYTES = 6 << 30
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Annotated pictures by number, kept in memory as far as `CACHE_BYTES` goes, shrunk to `side`."""
+    """Annotated pictures by number, shrunk to `side`; those in `cache` are kept in memory."""
 
     items: Sequence[Item]
     side: int
     cache: dict[int, Sample]
 
     @classmethod
-    def load(cls, items: Sequence[Item], side: int) -> Samples:
-        """Read the pictures with all cores; what does not fit into memory is read when asked for."""
+    def load(cls, items: Sequence[Item], side: int, memory: float = 6e9) -> Samples:
+        """Read the pictures with all cores, as many as fit into `memory`, in bytes; the others when asked for.
+
+        Raises:
+            ImageError: a picture or its mask cannot be read.
+            DatasetError: they are not of one size.
+        """
         samples = cls(items, side, {})
-        fits = CACHE_BYTES // (side * side * 4)
+        sizes = np.cumsum([_bytes(item, side) for item in items])
         with ThreadPoolExecutor() as pool:
-            samples.cache.update(enumerate(pool.map(samples._read, range(min(len(items), fits)))))
+            samples.cache.update(
+                enumerate(pool.map(samples._read, range(int(np.searchsorted(sizes, memory, "right")))))
+            )
         return samples
+
+    def bytes(self) -> int:
+        """Of memory that the kept pictures take."""
+        return sum(frame.nbytes + matte.nbytes for frame, matte in self.cache.values())
 
     def __len__(self) -> int:
         return len(self.items)
@@ -65,13 +76,14 @@ class Backgrounds:
     negatives: Sequence[Frame] = ()
 
 
-def read_backgrounds(folder: Path, side: int, negatives_only: str = "") -> Backgrounds:
-    """Read every picture of a folder, those whose name its `manifest.csv` gives to another split left out.
+def read_backgrounds(folder: Path, side: int, negatives_only: str = "", most: int | None = None) -> Backgrounds:
+    """Read the pictures of a folder, those whose name its `manifest.csv` gives to another split left out.
 
     Args:
         folder: the pictures.
         side: they are shrunk to this longest side, in pixels.
         negatives_only: pattern of names that are no scenes.
+        most: how many to read, spread over the folder; None: all.
 
     Raises:
         DatasetError: no picture there, or a manifest that cannot be read.
@@ -80,6 +92,8 @@ def read_backgrounds(folder: Path, side: int, negatives_only: str = "") -> Backg
     names = sorted(p for p in folder.glob("*") if p.suffix.lower() in EXTENSIONS and p.name not in held_out)
     if not names:
         raise DatasetError(f"{folder}: no pictures for backgrounds here; want {' '.join(EXTENSIONS)}")
+    if most is not None:
+        names = names[:: -(-len(names) // most)]
     with ThreadPoolExecutor() as pool:
         pictures = list(pool.map(lambda path: _shrink(read_image(path), side), names))
     both = zip(pictures, names, strict=True)
@@ -97,6 +111,12 @@ def _held_out(manifest: Path) -> set[str]:
         raise DatasetError(f"{manifest}: column {error} is missing; want image,split") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{manifest}: cannot be read ({error})") from error
+
+
+def _bytes(item: Item, side: int) -> int:
+    """Of a picture and its mask in memory."""
+    scale = min(1.0, side / max(item.width, item.height, 1))
+    return 4 * max(1, round(item.width * scale)) * max(1, round(item.height * scale))
 
 
 def _shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -121,27 +141,33 @@ def training_batches(
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(samples))
     steps = max(1, len(samples) // recipe.batch)
 
-    def scene(rng: np.random.Generator) -> Frame:
-        return backgrounds.scenes[int(rng.integers(len(backgrounds.scenes)))]
-
-    def negative(rng: np.random.Generator) -> Frame:
-        return backgrounds.negatives[int(rng.integers(len(backgrounds.negatives)))]
-
-    def other(rng: np.random.Generator) -> Sample:
-        return samples[int(rng.integers(len(samples)))]
-
     def batch(step: int) -> Batch:
         made = []
         for place in range(step * recipe.batch, (step + 1) * recipe.batch):
             rng = np.random.default_rng([recipe.seed, epoch, place])
-            sample = samples[order[place % len(order)]]
-            behind = scene if backgrounds.scenes else None
-            empty = negative if backgrounds.negatives else None
-            made.append(augment(sample, recipe.size, recipe.augment, rng, behind, other, empty))
+            made.append(vary(samples, order[place % len(order)], backgrounds, recipe, rng))
         masks = np.stack([matte for _, matte in made])[..., None].astype(np.float32)
         return np.stack([frame for frame, _ in made]), masks / np.float32(255)
 
     yield from _ahead(batch, range(start, steps), workers)
+
+
+def vary(samples: Samples, number: int, backgrounds: Backgrounds, recipe: Recipe, rng: np.random.Generator) -> Sample:
+    """Augment one sample as `recipe` asks, other people and other backgrounds drawn from those given.
+
+    Returns:
+        (S, S, 3) uint8 RGB and (S, S) uint8, S being the recipe's `size`.
+    """
+    behind, empty = _drawn_from(backgrounds.scenes), _drawn_from(backgrounds.negatives)
+
+    def other(rng: np.random.Generator) -> Sample:
+        return samples[int(rng.integers(len(samples)))]
+
+    return augment(samples[number], recipe.size, recipe.augment, rng, behind, other, empty)
+
+
+def _drawn_from(pictures: Sequence[Frame]) -> Draw | None:
+    return (lambda rng: pictures[int(rng.integers(len(pictures)))]) if pictures else None
 
 
 def _ahead(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:

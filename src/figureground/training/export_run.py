@@ -15,7 +15,7 @@ from figureground.errors import TrainingError
 from figureground.images import read_image
 from figureground.preprocess import Fit, to_input
 from figureground.training.export import export
-from figureground.training.fit import load_model
+from figureground.training.model import load_model
 
 PICTURES = 24
 _PLACES = {"backgrounds", "dataset", "start"}  # paths on the machine of whoever trained

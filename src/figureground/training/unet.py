@@ -155,3 +155,17 @@ def _double_conv(x: Any, channels: int) -> Any:
 def logits_model(model: keras.Model) -> keras.Model:
     """The same network, weights shared, ending before its sigmoid: what the losses see."""
     return keras.Model(model.input, model.get_layer("logits").output, name=f"{model.name}_logits")
+
+
+def encoder_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers down to the smallest and deepest features, those included: what begins with other weights keeps."""
+    up = next(layer for layer in model.layers if isinstance(layer, (layers.UpSampling2D, layers.Conv2DTranspose)))
+    features = up.input
+    while _is_lateral(features._keras_history.operation):
+        features = features._keras_history.operation.input
+    return [layer for layer in keras.Model(model.input, features).layers if layer.weights]
+
+
+def _is_lateral(layer: Any) -> bool:
+    """Whether it belongs to the light network's 1x1 convolution before it goes up: that is the decoder's."""
+    return isinstance(layer, layers.BatchNormalization) or getattr(layer, "kernel_size", None) == (1, 1)

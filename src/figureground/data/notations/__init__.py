@@ -2,7 +2,7 @@
 
 NAME        as `--format` takes it
 SUFFIXES    of its annotation files
-claims      whether a file (by its path, and the beginning and end of its text) is written in it
+claims      whether a file (by its path, the beginning and end of its text, and the source's root) is written in it
 read        its pictures, and its problems, as records; nothing of a broken file may raise but a DatasetError,
             which says what is lost with the rest of the file
 

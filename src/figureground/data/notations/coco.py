@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from figureground.data.join import Join, joined
 from figureground.data.json_stream import JsonError, stream_json
-from figureground.data.notations.checks import Finite, Id, Size, explain
+from figureground.data.notations.checks import Finite, Id, Size, explain, storable
 from figureground.data.records import Folder, Object, Picture, Point, Polygons, Problem, Record, Rle, Shape
 from figureground.errors import DatasetError
 
@@ -49,7 +49,7 @@ class _Runs(BaseModel):
 _RINGS = TypeAdapter(list[list[Finite]])
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A JSON object that begins as COCO's do."""
     return path.suffix.lower() == ".json" and bool(_FIRST_KEY.match(head))
 
@@ -71,9 +71,10 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
                 place = f"{key}[{index}]"
                 try:
                     _keep(key, value, place, names, images, annotations)
-                except ValidationError as error:
-                    name = str(value.get("id", "")) if isinstance(value, dict) else ""
-                    problems.append(Problem(str(file), place, name, "rejected", explain(error)))
+                except (ValidationError, DatasetError) as error:
+                    name = storable(str(value.get("id", ""))) if isinstance(value, dict) else ""
+                    reason = explain(error) if isinstance(error, ValidationError) else str(error)
+                    problems.append(Problem(str(file), place, name, "rejected", reason))
         except JsonError as error:
             fault = error
         yield from problems
@@ -87,7 +88,8 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
 def _keep(key: str, value: Any, place: str, names: dict[str, dict[Any, str]], images: Join, annotations: Join) -> None:
     if key in names:
         named = _Named.model_validate(value)
-        names[key][named.id] = named.name or ""
+        if names[key].setdefault(named.id, named.name or "") != (named.name or ""):
+            raise DatasetError(f"a second entry of {key} with the id {named.id}")
     elif key == "images":
         image = _Image.model_validate(value)
         images.add(image.id, [place, image.model_dump()])
@@ -101,13 +103,16 @@ def _pictures(file: Path, names: dict[str, dict[Any, str]], images: Join, annota
         (place, image), *others = images.take(key)
         for other, _ in others:
             yield Problem(str(file), other, str(key), "rejected", f"a second image with the id {key}")
+        objects = [_object(names["categories"], *entry) for entry in annotations.take(key)]
+        runs = next((item.shape for item in objects if isinstance(item.shape, Rle)), None)
         yield Picture(
             file=file,
             place=place,
             name=image["file_name"],
-            objects=[_object(names["categories"], *entry) for entry in annotations.take(key)],
-            width=image["width"],
-            height=image["height"],
+            objects=objects,
+            # What is not stated, run lengths tell.
+            width=image["width"] or (runs.width if runs else None),
+            height=image["height"] or (runs.height if runs else None),
             licence=names["licenses"].get(image["license"], ""),
         )
     for key in annotations:

@@ -33,7 +33,7 @@ class _Image(BaseModel):
     subset: str = ""
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """An XML of `annotations`; others' are of one `annotation`."""
     return path.suffix.lower() == ".xml" and bool(_ROOT.search(head))
 

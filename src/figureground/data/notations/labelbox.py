@@ -72,7 +72,7 @@ class _OldRow(BaseModel):
 _OBJECT = TypeAdapter(Object)
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """JSON with one of Labelbox's names for a data row."""
     return path.suffix.lower() in SUFFIXES and any(key in head for key in _KEYS)
 

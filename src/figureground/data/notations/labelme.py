@@ -41,7 +41,7 @@ class _Annotation(BaseModel):
     width: Size | None = Field(None, alias="imageWidth")
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A JSON object with shapes and what labelme says of its picture."""
     is_object = path.suffix.lower() == ".json" and head.lstrip().startswith("{")
     return is_object and bool(_SHAPES.search(head)) and bool(_KEYS.search(head))

@@ -23,11 +23,11 @@ _MASKS = re.compile(r"(?P<of>.+[-_])?(?:masks?|mattes?|alphas?|gt|labels|annotat
 _ENDING = re.compile(r"(.+?)[-_.](?:masks?|mattes?|alpha|seg)", re.IGNORECASE)
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A picture in a folder of masks that has a folder of pictures beside it, or NAME_mask.png beside NAME.jpg."""
     if not is_picture(path) or _is_others(path):
         return False
-    masks = _mask_folder(path)
+    masks = _mask_folder(path, root)
     if masks is None:
         return bool(_beside(path))
     return any(os.path.isdir(folder) for folder in _picture_folders(masks)) or _holds_pictures(masks.parent)
@@ -41,7 +41,7 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
     """
     mask = _mask(file, folder.classes)
     finder = Finder(folder.root)
-    found = [path for path in _partners(file) if finder.holds(path)]
+    found = [path for path in _partners(file, folder.root) if finder.holds(path)]
     reason = ""
     if not finder.holds(file):
         reason = "a symbolic link out of the source"
@@ -61,9 +61,11 @@ def _is_others(path: Path) -> bool:
     return is_voc or (path.parent.name == "img" and (path.parent.parent / "ann").is_dir())
 
 
-def _mask_folder(path: Path) -> Path | None:
+def _mask_folder(path: Path, root: Path) -> Path | None:
     """The nearest folder above a file that is called as those of masks are, unless one of pictures is nearer."""
     for parent in path.parents:
+        if not parent.is_relative_to(root):
+            return None
         if parent.name.lower() in map(str.lower, _PICTURES):
             return None
         if _MASKS.fullmatch(parent.name):
@@ -88,9 +90,9 @@ def _holds_pictures(folder: Path) -> bool:
         return False
 
 
-def _partners(file: Path) -> list[Path]:
+def _partners(file: Path, root: Path) -> list[Path]:
     """The pictures that a mask may be of: those of the first folder that has any."""
-    masks = _mask_folder(file)
+    masks = _mask_folder(file, root)
     if masks is None:
         return _beside(file)
     within = file.parent.relative_to(masks)

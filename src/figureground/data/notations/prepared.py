@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from figureground.data.manifest import COLUMNS, read_manifest
+from figureground.data.manifest import read_manifest
 from figureground.data.records import Folder, MaskFile, Object, Picture, Record
 
 NAME = "prepared"
 SUFFIXES = (".csv",)
 
 
-def claims(path: Path, head: str) -> bool:
-    """A manifest.csv with the columns of docs/formats.md."""
-    if path.name != "manifest.csv":
-        return False
-    try:
-        with path.open(encoding="utf-8") as file:
-            return set(COLUMNS) <= set(file.readline(4096).strip().split(","))
-    except (OSError, UnicodeDecodeError):
-        return False
+def claims(path: Path, head: str, root: Path) -> bool:
+    """A manifest.csv, be it broken, beside images/ and masks/: read as anything else, its splits would be lost."""
+    beside = (path.parent / name for name in ("images", "masks"))
+    return path.name == "manifest.csv" and path.is_file() and all(folder.is_dir() for folder in beside)
 
 
 def read(file: Path, folder: Folder) -> Iterator[Record]:

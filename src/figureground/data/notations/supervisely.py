@@ -48,7 +48,7 @@ class _Annotation(BaseModel):
     objects: list[Any]
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A JSON with objects, in a folder `ann`."""
     return path.suffix.lower() == ".json" and path.parent.name == "ann" and bool(_KEYS.search(head))
 

@@ -38,7 +38,7 @@ class _Entry(BaseModel):
     regions: list[Any] | dict[str, Any] = []
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A CSV with VIA's header, a project, or a JSON object of pictures with attributes."""
     if path.suffix.lower() == ".csv":
         return bool(_HEADER.match(head[:200].replace('"', "")))

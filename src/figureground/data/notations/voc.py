@@ -28,7 +28,7 @@ _LABEL = re.compile(r"([^#:][^:]*):(\d{1,3}),(\d{1,3}),(\d{1,3}):.*")
 Colour = tuple[int, int, int]
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A PNG under a folder SegmentationClass, or one called so with an ending."""
     return path.suffix.lower() == ".png" and _class_folder(path) is not None
 

@@ -26,13 +26,14 @@ _IS_NUMBER = re.compile(_NUMBER)
 _FIRST_LINE = re.compile(rf"\s*\d+(?:[ \t]+(?:{_NUMBER}|nan|-?inf)){{4,}}[ \t]*(?:\r?\n|$)", re.IGNORECASE)
 
 
-def claims(path: Path, head: str) -> bool:
+def claims(path: Path, head: str, root: Path) -> bool:
     """A text of numbers; or one under a folder `labels` that is empty or that there is a picture of."""
     if path.suffix.lower() != ".txt":
         return False
     if _FIRST_LINE.match(head):
         return True
-    return "labels" in path.parts[:-1] and (not head.strip() or _image(path) is not None)
+    is_label = root.name == "labels" or "labels" in path.relative_to(root).parts[:-1]
+    return is_label and (not head.strip() or _image(path) is not None)
 
 
 def read(file: Path, folder: Folder) -> Iterator[Record]:

@@ -1,0 +1,91 @@
+"""What a run works with, from its folder or from its recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from figureground.data.manifest import Item, read_manifest
+from figureground.errors import DatasetError, TrainingError
+from figureground.training.checkpoint import Progress, Weights, load_checkpoint
+from figureground.training.config import Recipe
+from figureground.training.dataset import Backgrounds, Samples, read_backgrounds
+from figureground.training.model import begin_with, build_network, trainable
+from figureground.training.run import config, environment, write_json
+from figureground.training.start import find_weights
+from figureground.training.unet import logits_model
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run works with; `shown` and `logits`, of the same float32 weights, are what is validated and kept."""
+
+    recipe: Recipe
+    folder: Path
+    train: Samples
+    val: Samples
+    backgrounds: Backgrounds
+    model: keras.Model
+    shown: keras.Model
+    logits: keras.Model
+    average: Weights
+    progress: Progress
+
+    @property
+    def steps(self) -> int:
+        return len(self.train) // self.recipe.batch
+
+
+def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool) -> Parts:
+    train, val = _read(recipe, dataset)
+    shown = build_network(recipe)
+    model = trainable(recipe)
+    average, progress = [np.array(w) for w in model.get_weights()], Progress()
+    if resume:
+        for left in run.glob(".*.part.*"):  # of a run that was killed while it wrote
+            left.unlink()
+        average, progress = load_checkpoint(run / "last.npz", model)
+    elif recipe.start:
+        begin_with(model, recipe.start)
+        average = [np.array(w) for w in model.get_weights()]
+    write_json(run / "config.json", config(recipe, dataset))
+    write_json(run / "environment.json", environment(dataset, recipe.seed))
+    logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
+    return Parts(recipe, run, train, val, _backgrounds(recipe), model, shown, logits, average, progress)
+
+
+def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
+    train, val = read_manifest(dataset, "train"), read_manifest(dataset, "val")
+    _check_learnable(recipe, dataset, train)
+    memory = recipe.cache_gb * 1e9
+    learnt = Samples.load(train, recipe.cache_side, memory)
+    if learnt.cache and not any(matte.max() >= 128 for _, matte in learnt.cache.values()):
+        raise DatasetError(
+            f"{dataset}: no mask of split 'train' holds anything; look at it with `figureground explore`"
+        )
+    return learnt, Samples.load(val, recipe.cache_side, memory - learnt.bytes())
+
+
+def _check_learnable(recipe: Recipe, dataset: Path, train: list[Item]) -> None:
+    if recipe.start:
+        find_weights(recipe.start)
+    if len(train) < recipe.batch:
+        raise DatasetError(
+            f"{dataset}: {len(train)} pictures in split 'train' are fewer than a batch of {recipe.batch}; "
+            f"--set batch={len(train)}, or prepare more"
+        )
+
+
+def _backgrounds(recipe: Recipe) -> Backgrounds:
+    if not recipe.backgrounds:
+        return Backgrounds()
+    return read_backgrounds(Path(recipe.backgrounds), recipe.cache_side, recipe.negatives_only)
+
+
+def diverged(parts: Parts, what: str) -> TrainingError:
+    epoch = parts.progress.best_epoch
+    kept = f" and begin with --from {parts.folder}, which keeps the weights of epoch {epoch}" if epoch else ""
+    return TrainingError(f"{what}; lower learning_rate{kept}")

@@ -1,0 +1,143 @@
+"""A run's folder: what may be written into it, its settings, its surroundings and its figures."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from figureground.atomic import atomic_path, check_writable
+from figureground.errors import DatasetError, TrainingError
+from figureground.training.config import Recipe
+
+# What may differ when a run goes on: none of it changes what it learns from the pictures that come.
+FREE = {"epochs", "dataset", "cache_gb", "sample_every"}
+PACKAGES = ("figureground", "keras", "numpy", "opencv-python-headless")
+
+
+def config(recipe: Recipe, dataset: Path) -> dict[str, Any]:
+    """What config.json holds: every setting, and where the dataset is."""
+    return asdict(recipe) | {"dataset": str(dataset.resolve())}
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of config.json under the names that `--set` knows: `augment.flip` for one inside another."""
+    inner = {f"augment.{name}": value for name, value in settings.get("augment", {}).items()}
+    return {name: value for name, value in settings.items() if name != "augment"} | inner
+
+
+def check_run(recipe: Recipe, dataset: Path, run: Path, resume: bool) -> None:
+    """A run's folder holds one run: nothing else may be written over it, nor go on under its name.
+
+    Raises:
+        TrainingError: it holds a run, none to resume, or one of other settings or data.
+        OutputError: it cannot be written.
+    """
+    check_writable(run)
+    if resume:
+        _check_same(recipe, dataset, run)
+    elif (run / "last.npz").exists() or (run / "best.keras").exists():
+        raise TrainingError(f"{run}: holds a run already; add --resume to go on or choose another --output")
+
+
+def _check_same(recipe: Recipe, dataset: Path, run: Path) -> None:
+    was, now = flat(_read_json(run / "config.json")), flat(json.loads(json.dumps(config(recipe, dataset))))
+    default = flat(json.loads(json.dumps(asdict(Recipe("")))))  # what the run's version did not know yet
+    for name, value in now.items():
+        old = was.get(name, default.get(name))
+        if name not in FREE and old != value:
+            raise TrainingError(
+                f"{run}: was begun with {name} {old!r}, got {value!r}; resume with the old settings, "
+                "or begin another run with --from"
+            )
+    if not (run / "environment.json").exists():
+        return
+    if _read_json(run / "environment.json").get("manifest_sha256") != manifest_sha256(dataset):
+        raise TrainingError(
+            f"{dataset / 'manifest.csv'}: is not the one that {run} was begun with; "
+            "resume with that dataset, or begin another run with --from"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TrainingError(f"{path.parent}: no run to resume here; start it without --resume") from error
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: cannot be read ({error}); start again without --resume") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path}: holds no settings of a run; start again without --resume")
+    return content
+
+
+def manifest_sha256(dataset: Path) -> str:
+    """SHA-256 of the dataset's manifest, which holds every picture's own.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    path = dataset / "manifest.csv"
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
+
+
+def environment(dataset: Path, seed: int) -> dict[str, str | int]:
+    """What decides the weights besides the recipe: versions, machine, code and data."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "backend": keras.backend.backend(),
+        "backend_version": sys.modules[keras.backend.backend()].__version__,
+        "git_revision": _revision(),
+        "seed": seed,
+        "manifest_sha256": manifest_sha256(dataset),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _revision() -> str:
+    """The checkout's revision, or nothing for an installed package."""
+    root = Path(__file__).parents[3]
+    command = ["git", f"--git-dir={root / '.git'}", f"--work-tree={root}", "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` as indented JSON.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_metrics(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write metrics.csv, a row a validation; what an older run's rows lack is left empty.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[-1].keys(), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)

@@ -1,0 +1,39 @@
+"""Which weights a run begins with: a shipped model's, a file's or another run's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from figureground.errors import TrainingError
+
+
+def find_weights(name: str) -> Path:
+    """The .keras file that `Recipe.start` names: a shipped model by its name, a file, or a run's best weights.
+
+    Raises:
+        TrainingError: there is none, or it is a file that cannot be trained.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return _best_of(path)
+    if path.suffix == ".keras" and path.is_file():
+        return path
+    if path.suffix == ".onnx":
+        raise TrainingError(f"{name}: an .onnx file cannot be trained; give the run or .keras file it was made from")
+    shipped = _shipped()
+    if name not in shipped:
+        known = ", ".join(sorted(shipped))
+        raise TrainingError(f"{name}: no weights to begin with; give {known or 'no name'}, a .keras file or a run")
+    return shipped[name]
+
+
+def _best_of(run: Path) -> Path:
+    if not (run / "best.keras").is_file():
+        raise TrainingError(f"{run}: holds no best.keras to begin with; give a folder that `train` has made")
+    return run / "best.keras"
+
+
+def _shipped() -> dict[str, Path]:
+    package = Path(__file__).parents[1]
+    folders = (package.parents[1] / "checkpoints", package / "checkpoints")  # in a checkout; in a wheel
+    return {path.stem: path for folder in folders for path in folder.glob("*.keras")}

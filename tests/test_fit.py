@@ -212,6 +212,14 @@ def test_a_loss_that_is_no_number_after_the_last_step(dataset: Path, tmp_path: P
     assert not (tmp_path / "best.keras").exists()
 
 
+def test_weights_that_are_no_numbers_are_no_checkpoint(dataset: Path, tmp_path: Path) -> None:
+    """The last step of an epoch without a validation: no loss has told yet."""
+    one_step = replace(CLASSIC, learning_rate=1e39, warmup_epochs=0, batch=16, epochs=2, average=0.0, validate_every=2)
+    with pytest.raises(TrainingError, match="weights are no longer finite after epoch 1; lower learning_rate"):
+        fit(one_step, dataset, tmp_path)
+    assert not (tmp_path / "last.npz").exists()
+
+
 def test_early_stopping(dataset: Path, tmp_path: Path) -> None:
     """At a rate of 0 no validation is better than the first."""
     rows: list[Row] = []

@@ -27,6 +27,8 @@ from figureground.images import read_image
 from figureground.training.config import Recipe, read_run
 from figureground.training.curves import PANELS, limits, panel_limits, plot_curves
 from figureground.training.fit import Step, fit
+from figureground.training.live import best, shown
+from figureground.training.live import duration as duration_left
 from figureground.training.report import duration, round_values
 
 RECIPE = replace(CLASSIC, name="<b>mine</b>", sample_every=2)
@@ -317,3 +319,23 @@ def test_without_tensorflow_the_command_says_what_to_install(dataset: Path, tmp_
     assert done.stderr == (
         "figureground: tensorflow, which this command needs, is not installed: run  pip install 'figureground[train]'\n"
     )
+
+
+def test_progress_on_a_terminal_and_elsewhere(
+    trained: tuple[Path, list[Row], list[Step]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, rows, steps = trained
+    with shown(terminal=False) as (report, watch):
+        assert watch is None
+        report(rows[0])
+    (plain,) = capsys.readouterr().err.splitlines()
+    assert plain.startswith("epoch 1  seconds ")
+    assert plain.endswith(f"val_dice {rows[0]['val_dice']:.4g}")
+    with shown(terminal=True) as (report, watch):
+        assert watch
+        for step in steps:
+            watch(step)
+        report(rows[0])
+    assert plain in capsys.readouterr().err, "the validation's line stays"
+    assert (best(steps[0]), duration_left(0), duration_left(3725.4)) == ("", "", "1:02:05 left")
+    assert best(steps[4]) == f"best loss {rows[0]['val_loss']:.3f}  "

@@ -94,4 +94,5 @@ def test_labels_with_signs_and_numbers() -> None:
     assert is_wanted("1", ("1",))
     assert not is_wanted("10", ("1",))
     assert is_ignored(" Neutral")
+    assert is_ignored("__ignore__")
     assert not is_ignored("neutral tones")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from figureground.batch import Result
-    from figureground.data.finish import Prepared
     from figureground.evaluation.compare import Comparison, StreamComparison
 
 app = typer.Typer(
@@ -38,7 +37,9 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
-Model = Annotated[str, typer.Argument(help="A shipped model (small), an .onnx or .tflite file, or a peer's .toml.")]
+Model = Annotated[
+    str, typer.Argument(help="A shipped model (small, base), an .onnx or .tflite file, or a peer's .toml.")
+]
 Dataset = Annotated[Path, typer.Argument(help="A dataset folder: images/, masks/, manifest.csv.")]
 
 
@@ -80,7 +81,7 @@ def replace(
     output: Annotated[
         str | None, typer.Option(help="A file for one input, a folder for several; left out: beside each input.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model (small) or an .onnx file.")] = "small",
+    model: Annotated[str, typer.Option(help="A shipped model (small, base) or an .onnx file.")] = "small",
     as_json: Json = False,
 ) -> int:
     """Give the people in pictures and videos another background."""
@@ -136,6 +137,7 @@ def prepare(
 ) -> int:
     """Turn annotated pictures of any notation into a dataset; every annotation is accounted for."""
     with _needs("train"):
+        from figureground.data.account import account
         from figureground.data.prepare import Settings
         from figureground.data.prepare import prepare as work
 
@@ -147,7 +149,7 @@ def prepare(
             bar.update(tasks[step], completed=done, total=total or None, visible=True)
 
         result = work(sources, output, settings, progress)
-    print(json.dumps(asdict(result), indent=1) if as_json else _account(result))
+    print(json.dumps(asdict(result), indent=1) if as_json else account(result))
     return int(strict and result.rejected > 0)
 
 
@@ -163,38 +165,12 @@ def _numbers(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _account(result: Prepared) -> str:
-    """The summary table of `prepare`."""
-    from figureground.data.finish import printable
-
-    width = max(12, *map(len, result.pictures))
-    lines = [f"{'source':<{width}} {'pictures':>8} {'train':>7} {'val':>6} {'test':>6}"]
-    for name, splits in result.pictures.items():
-        lines.append(
-            f"{name:<{width}} {sum(splits.values()):>8} {splits['train']:>7} {splits['val']:>6} {splits['test']:>6}"
-        )
-    lines.append(f"\nannotations: {result.accepted} accepted, {result.repaired} repaired, {result.rejected} rejected")
-    lines += [f"  {number:>6}  {printable(reason)}" for reason, number in list(result.reasons.items())[:8]]
-    if result.reasons:
-        lines.append(f"  each with file, place and reason in {result.rejects}")
-    others = ", ".join(f"{printable(name)} {number}" for name, number in list(result.other_classes.items())[:6])
-    told = (
-        (sum(result.other_classes.values()), f"annotations of other classes ({others})"),
-        (result.incomplete, "pictures on which somebody was rejected, others not: their masks may miss people"),
-        (result.empty, "pictures of nobody: their masks are empty"),
-        (result.ignored, "regions to ignore, left as background"),
-        (result.without_annotation, "pictures that no usable annotation names, not taken"),
-        (result.other_sources, "pictures of other sources, not taken"),
-        (result.out_of_coverage, "pictures outside --coverage, not taken"),
-        (result.near_duplicates, "pictures kept with near-duplicates of theirs on one side of the split"),
-    )
-    return "\n".join(lines + [f"{number:>8}  {what}" for number, what in told if number])
-
-
 @app.command()
 def augment(
     dataset: Dataset,
-    recipe: Annotated[str, typer.Option(help="A recipe's name (small, small_finish, classic) or file.")] = "small",
+    recipe: Annotated[
+        str, typer.Option(help="A recipe's name (small, small_finish, base, base_finish, classic) or file.")
+    ] = "small",
     output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("grid.png"),
     count: Annotated[int, typer.Option(min=1, max=100, help="Pictures, a row each.")] = 6,
     variations: Annotated[int, typer.Option(min=1, max=30, help="Augmented samples of each, a column each.")] = 7,
@@ -219,7 +195,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="A recipe's name (small, small_finish, classic) or file; left out: small, or what is resumed."
+            help="A recipe's name (small, small_finish, base, base_finish, classic) or file; left out: small, or what is resumed."
         ),
     ] = "",
     output: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),

@@ -30,4 +30,4 @@ def _folded(text: str) -> str:
 
 def is_ignored(label: str) -> bool:
     """Whether a label marks a region to ignore."""
-    return label.strip().casefold() in IGNORED
+    return label.strip(" _").casefold() in IGNORED

@@ -75,17 +75,24 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     cv2.setNumThreads(1)  # the batches have threads of their own
     parts = begin(recipe, dataset, run, resume)
-    board = Board.start(run / "tensorboard", parts.progress.epoch)
-    while parts.progress.epoch < recipe.epochs and not out_of_patience(parts):
+    _train(parts, report, watch, save_every)
+    conclude(parts, page)
+    return run / "best.keras"
+
+
+def _train(
+    parts: Parts, report: Callable[[Row], None] | None, watch: Callable[[Step], None] | None, save_every: float
+) -> None:
+    recipe, progress = parts.recipe, parts.progress
+    board = Board.start(parts.folder / "tensorboard", progress.epoch)
+    while progress.epoch < recipe.epochs and not out_of_patience(parts):
         loss, accuracy = _train_epoch(parts, watch, save_every)
-        if parts.progress.epoch % recipe.validate_every == 0 or parts.progress.epoch == recipe.epochs:
+        if progress.epoch % recipe.validate_every == 0 or progress.epoch == recipe.epochs:
             row = look(parts, loss, accuracy)
             board.add(row)
             if report:
                 report(row)
         _save(parts)
-    conclude(parts, page)
-    return run / "best.keras"
 
 
 def _train_epoch(parts: Parts, watch: Callable[[Step], None] | None, save_every: float) -> tuple[float, float]:

@@ -392,18 +392,20 @@ def test_what_a_stopped_run_of_another_task_wrote_is_removed(tmp_path: Path) -> 
     assert not list((tmp_path / "d").rglob("*gone*"))
 
 
-@pytest.mark.parametrize("delays", [(1.5,), (2.0, 0.2), (3.0, 0.05)])
+@pytest.mark.parametrize("delays", [(0.0,), (1.0,), (1.5, 0.2), (2.0, 0.05)])
 def test_interrupted_once_or_twice(tmp_path: Path, delays: tuple[float, ...]) -> None:
     source = coco.write(tmp_path / "c", items(tmp_path / "p", 400, ".jpg", 640, 480), "runs")
     line = [sys.executable, "-m", "figureground", "prepare", str(source), "--output", str(tmp_path / "d")]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "d" / STATE).exists():  # it has not begun
+        time.sleep(0.01)
     for delay in delays:
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     if process.returncode == 0:
         pytest.skip("it was done sooner")
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert said.count("\n") <= 1, said
     assert subprocess.run(line, capture_output=True).returncode == 0
     assert len(read_manifest(tmp_path / "d")) == 400

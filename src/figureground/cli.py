@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
 import shlex
 import sys
 import warnings
@@ -65,6 +66,7 @@ def main() -> None:
         error.show()  # a wrong call: typer's own message
         code = error.exit_code
     if code == INTERRUPTED:  # as which typer gives a Ctrl-C back, too
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not interrupt saying so
         _complain("interrupted; what was finished is kept, nothing half-written is left")
     sys.exit(code or 0)
 
@@ -194,9 +196,7 @@ def train(
     dataset: Dataset,
     recipe: Annotated[
         str,
-        typer.Option(
-            help="A recipe's name (small, small_finish, base, base_finish, classic) or file; left out: small, or what is resumed."
-        ),
+        typer.Option(help="A recipe's name (small, base, classic, ...) or file; left out: small, or what is resumed."),
     ] = "",
     output: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import json
 import logging
-import signal
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Iterator

@@ -75,14 +75,15 @@ def finish(state: State, dataset: Path, placing: Placing, sources: list[Path]) -
 
 def _place(state: State, placing: Placing) -> int:
     """Give every picture its group and split; the number of pictures grouped for their looks alone."""
-    numbers, looks, groups, splits = list[int](), list[list[int]](), list[str](), list[str]()
+    numbers, groups, splits = list[int](), list[str](), list[str]()
+    looks = np.empty((state.written(), 4), np.uint64)
     for number, look in state.looks():
         path, picture = state.origin(number)
+        looks[len(numbers)] = look
         numbers.append(number)
-        looks.append(look)
         groups.append(placing.group(path) or picture.group or path)
         splits.append(picture.split if placing.keep else "")
-    pairs = near_duplicates(np.array(looks, np.uint64).reshape(-1, 4))
+    pairs = near_duplicates(looks)
     members = defaultdict[int, list[int]](list)
     for index, component in enumerate(components(len(numbers), np.concatenate([pairs, _same(groups)]))):
         members[int(component)].append(index)
@@ -203,11 +204,11 @@ def set_aside(dataset: Path) -> None:
 
 def _remove_stale(state: State, dataset: Path) -> None:
     """Remove what earlier runs wrote, or left half written, and this manifest does not name."""
-    old, kept = dataset / _OLD, _named(dataset / "manifest.csv")
+    old = dataset / _OLD
     written = _named(old) if old.exists() else set()
     for name in state.stale():
         written |= {f"masks/{name}.png", *(f"images/{name}{suffix}" for suffix in EXTENSIONS)}
-    for path in written - kept:
+    for path in written - _named(dataset / "manifest.csv") if written else ():
         (dataset / path).unlink(missing_ok=True)
     old.unlink(missing_ok=True)
     for folder in (dataset, dataset / "images", dataset / "masks"):
@@ -217,6 +218,5 @@ def _remove_stale(state: State, dataset: Path) -> None:
 
 def _named(manifest: Path) -> set[str]:
     with manifest.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    names = {row[column] for row in rows for column in ("image", "mask")}
+        names = {row[column] for row in csv.DictReader(file) for column in ("image", "mask")}
     return {name for name in names if Path(name).parent.as_posix() in ("images", "masks")}

@@ -3,8 +3,8 @@
     figureground train DATASET --recipe base_finish --set backgrounds=FOLDER \\
         --set start=runs/base/best.keras --output runs/base_finish
 
-150 to 370 s an epoch on two CPU cores with other work beside it; val accuracy .964 and IoU .868 at epoch 8, flat from there. The shipped
-weights are those of epoch 8 (the run was shortened to 15 epochs at epoch 10).
+150 to 370 s an epoch on two CPU cores with other work beside it; val accuracy .964 and IoU .868 at epoch 8, flat from
+there. The shipped weights are those of epoch 8 (the run was shortened to 15 epochs at epoch 10).
 """
 
 from figureground.training.config import Augment, Recipe

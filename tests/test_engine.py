@@ -111,7 +111,7 @@ def test_what_is_no_frame_is_refused(engine: Engine, frame: object) -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match=r"huge: no such model; use base, small, an \.onnx file, or a run"):
+    with pytest.raises(ModelError, match=r"huge: no such model; use small, base, an \.onnx file, or a run"):
         Engine("huge")
 
 

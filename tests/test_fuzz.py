@@ -17,8 +17,8 @@ TARGETS = re.findall(r'^    "(\w+)": ', SCRIPT.read_text(encoding="utf-8"), re.M
 @pytest.mark.skipif(not find_spec("atheris"), reason="atheris is not installed: it is for Linux on x86-64 only")
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_bytes_break_a_reader(target: str, tmp_path: Path) -> None:
-    # By a shell that stays: at the start of a program, Linux counts the peak memory of whoever starts it as its own, and
-    # these tests have TensorFlow loaded, which is more than libFuzzer allows.
+    # By a shell that stays: Linux counts the peak memory of whoever starts a program as the program's own, and these
+    # tests have TensorFlow loaded, which is more than libFuzzer allows.
     shell = ["sh", "-c", '"$@"; exit $?', "sh"]
     command = [*shell, sys.executable, str(SCRIPT), target, str(tmp_path), "-runs=2000", "-seed=1"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, check=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from figureground.data import json_stream
@@ -62,6 +62,7 @@ def test_stream_gives_what_json_reads(
 
 
 @in_folder
+@example(document=[1.0000000000000002e16, None], part=0.75)
 @given(document=documents, part=st.floats(0, 1))
 def test_a_cut_off_file_gives_the_elements_before_the_cut(tmp_path: Path, document: Any, part: float) -> None:
     path = tmp_path / "a.json"

@@ -145,8 +145,8 @@ class _Window:
     def entry(self, place: str) -> Any:
         """The next value, something following it: the file may have been cut off in the middle of a number."""
         value = self.value(place)
-        if isinstance(value, int | float) and not self.peek():
-            raise JsonError(place, "the file ends in the middle: it was cut off")
+        if isinstance(value, int | float) and self.peek() not in (",", "]", "}"):
+            raise JsonError(place, "the file ends in the middle of a number: it was cut off, or is not JSON")
         return value
 
     def value(self, place: str) -> Any:

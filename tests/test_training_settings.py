@@ -133,7 +133,7 @@ def test_the_shipped_models_weights_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("smal", "smal: no weights to begin with; give base, small, a .keras file or a run"),
+        ("smal", "smal: no weights to begin with; give small, a .keras file or a run"),
         ("gone.keras", "no weights to begin with"),
         ("model.onnx", "an .onnx file cannot be trained; give the run or .keras file"),
         ("folder", "folder: holds no best.keras to begin with"),
@@ -157,5 +157,5 @@ def test_wrong_weights_are_told_before_tensorflow_is_loaded(dataset: Path, tmp_p
     command = ["train", str(dataset), "--from", "smal", "--output", str(tmp_path / "run")]
     done = subprocess.run([sys.executable, "-m", "figureground", *command], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == "figureground: smal: no weights to begin with; give base, small, a .keras file or a run\n"
+    assert done.stderr == "figureground: smal: no weights to begin with; give small, a .keras file or a run\n"
     assert not (tmp_path / "run").exists()

@@ -23,4 +23,6 @@ def test_no_bytes_break_a_reader(target: str, tmp_path: Path) -> None:
     command = [*shell, sys.executable, str(SCRIPT), target, str(tmp_path), "-runs=2000", "-seed=1"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "Done 2000 runs" in done.stderr
+    # At least: every second libFuzzer also runs again what it found and wrote into the folder.
+    ran = re.search(r"Done (\d+) runs", done.stderr)
+    assert ran and int(ran[1]) >= 2000, done.stderr[-3000:]

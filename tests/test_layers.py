@@ -22,7 +22,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("data.*",),
     ("evaluation.*", "batch"),
     ("training.*",),
-    ("bench",),
+    ("bench", "terminal"),
+    ("cli_data",),
+    ("cli_training",),
     ("cli",),
     ("__init__", "__main__"),
 )

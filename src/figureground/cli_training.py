@@ -1,0 +1,146 @@
+"""The commands from a dataset to a model and its figures."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from figureground.cli_data import Dataset
+from figureground.errors import OutputError
+from figureground.terminal import Json, complain, needs, progress_bar
+
+if TYPE_CHECKING:
+    from figureground.evaluation.compare import Comparison, StreamComparison
+
+Model = Annotated[
+    str, typer.Argument(help="A shipped model (small, base), an .onnx or .tflite file, or a peer's .toml.")
+]
+
+
+def augment(
+    dataset: Dataset,
+    recipe: Annotated[
+        str, typer.Option(help="A recipe's name (small, small_finish, base, base_finish, classic) or file.")
+    ] = "small",
+    output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("grid.png"),
+    count: Annotated[int, typer.Option(min=1, max=100, help="Pictures, a row each.")] = 6,
+    variations: Annotated[int, typer.Option(min=1, max=30, help="Augmented samples of each, a column each.")] = 7,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting: name=value, as augment.rotate=30. Repeatable."),
+    ] = None,
+) -> int:
+    """Draw what training sees: pictures of a dataset and augmented samples of each, their masks outlined."""
+    from figureground.images import write_image
+    from figureground.training.config import read_recipe
+    from figureground.training.grid import augmented_grid
+
+    write_image(output, augmented_grid(dataset, read_recipe(recipe, settings or []), count, variations))
+    print(output)
+    return 0
+
+
+def train(
+    dataset: Dataset,
+    recipe: Annotated[
+        str,
+        typer.Option(help="A recipe's name (small, base, classic, ...) or file; left out: small, or what is resumed."),
+    ] = "",
+    output: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    start: Annotated[
+        str, typer.Option("--from", help="Weights to begin with: a shipped model (small), a .keras file or a run.")
+    ] = "",
+    epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeatable.")
+    ] = None,
+) -> int:
+    """Train a network on a dataset and keep the best weights."""
+    from figureground.training.config import read_recipe, read_run
+    from figureground.training.live import shown
+    from figureground.training.start import find_weights
+
+    changed = list(settings or []) + ([f"epochs={epochs}"] if epochs is not None else [])
+    changed += [f"start={start}"] if start else []
+    # What is wrong with the call is told before the seconds that TensorFlow takes.
+    chosen = read_run(output, changed) if resume and not recipe else read_recipe(recipe or "small", changed)
+    if start:
+        find_weights(start)
+    with needs("train"):
+        from figureground.training.fit import fit
+
+    try:
+        with shown(sys.stderr.isatty()) as (report, watch):
+            best = fit(chosen, dataset, output, resume, report, watch)
+    except KeyboardInterrupt:
+        complain(_go_on(dataset, output))
+        raise
+    print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
+    return 0
+
+
+def _go_on(dataset: Path, run: Path) -> str:
+    """How to go on after a Ctrl-C."""
+    if not (run / "last.npz").exists():
+        return f"{run}: no checkpoint yet; begin again"
+    return f"go on with:  {shlex.join(['figureground', 'train', str(dataset), '--output', str(run), '--resume'])}"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, as `train` makes it.")],
+    output: Annotated[Path | None, typer.Option(help="The .onnx file; left out: RUN/model.onnx.")] = None,
+) -> int:
+    """Write a run's best weights as an ONNX file, checked against the Keras model on real pictures."""
+    with needs("train"):
+        from figureground.training.export_run import export_run
+
+    path = output or run / "model.onnx"
+    if path.suffix != ".onnx":
+        raise OutputError(f"{path}: a model file ends in .onnx")
+    difference, number = export_run(run, path)
+    print(f"{path}  (differs by at most {difference:.1e} from Keras on {number} pictures)")
+    return 0
+
+
+def evaluate(
+    model: Model,
+    dataset: Annotated[Path, typer.Argument(help="A dataset folder; or a video, or a folder of consecutive frames.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Another model to measure beside it: .tflite, .onnx or .toml. Repeatable.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write a report as one HTML file.")] = None,
+    fps: Annotated[float, typer.Option(min=0.01, help="Frames per second of a folder of frames.")] = 25.0,
+    as_json: Json = False,
+) -> int:
+    """Measure a model on a dataset, by source: masks, alphas, calibration, time; or how steady it is on a video."""
+    from figureground.atomic import check_writable
+    from figureground.evaluation import compare, report, streams, tables
+
+    in_motion = streams.is_stream(dataset)
+    with needs("train"):
+        template = report.load_template(in_motion) if output else None  # what is missing is told before the work
+    if output:
+        check_writable(output.parent)
+    models = compare.open_models([model, *(peer or [])])
+    with progress_bar("pictures/s") as bar:
+        tasks = {name: bar.add_task(name, total=None) for name in models}
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.update(tasks[name], completed=done, total=total or None)
+
+        compared: Comparison | StreamComparison
+        if in_motion:
+            compared = compare.compare_streams(models, dataset, fps, progress)
+        else:
+            compared = compare.compare(models, dataset, split, progress)
+    if output and template:
+        report.write_report(compared, models, dataset, output, template)
+    print(json.dumps(compare.as_json(compared), indent=1) if as_json else tables.table(compared))
+    return 0

@@ -1,0 +1,62 @@
+"""What the commands share: a line for what went wrong, a bar for how far it is, a command for what is missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from figureground.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+
+
+def complain(message: str) -> int:
+    """Say on stderr what went wrong; give the exit code of a wrong call."""
+    print(f"figureground: {message}", file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing part of an extra into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{error.name}, which this command needs,", extra) from error
+
+
+def progress_bar(unit: str) -> Progress:
+    """A bar of counted things on stderr, hidden where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:.0f} {unit}")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

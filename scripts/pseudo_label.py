@@ -3,9 +3,9 @@
     python scripts/pseudo_label.py PICTURES OUTPUT --teacher base --teacher mp_selfie.tflite [--agree 0.9]
     figureground prepare DATASET OUTPUT --output BOTH
 
-A picture's mask is the mean of all teachers' alphas of it and of its mirror image (consistent labels of an ensemble, as
-in Radosavovic et al. 2018, data distillation). Pictures on which two teachers' masks have an IoU below `--agree` are left
-out. `prepare` then keeps near-duplicates of validation pictures out of training.
+A picture's mask is the mean of all teachers' alphas of it and of its mirror image (data distillation, Radosavovic
+et al. 2018). Pictures on which two teachers' masks have an IoU below `--agree` are left out. `prepare` then keeps
+near-duplicates of validation pictures out of training.
 """
 
 from __future__ import annotations

@@ -5,15 +5,13 @@ python benchmarks/memory.py
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from peak import peak_memory
 
 WIDTH, HEIGHT, RATE = 1280, 720, 30
 
@@ -25,7 +23,7 @@ def main() -> None:
         for seconds in (5, 40):
             clip = folder / f"{seconds}.mp4"
             make_clip(clip, seconds)
-            print(f"  {seconds:>3} s of video: {peak_of_replace(clip, folder / 'out.mp4'):.0f} MB")
+            print(f"  {seconds:>3} s of video: {peak_memory('replace', clip, '--output', folder / 'out.mp4'):.0f} MB")
 
 
 def make_clip(path: Path, seconds: int) -> None:
@@ -40,17 +38,6 @@ def make_clip(path: Path, seconds: int) -> None:
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-def peak_of_replace(clip: Path, output: Path) -> float:
-    """Megabytes (10^6) of resident memory at the peak, as the system counted them for the finished process."""
-    command = [sys.executable, "-m", "figureground", "replace", str(clip), "--output", str(output)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"replace ended with {os.waitstatus_to_exitcode(status)}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return usage.ru_maxrss * unit / 1e6
 
 
 if __name__ == "__main__":

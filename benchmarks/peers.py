@@ -26,6 +26,7 @@ def main() -> None:
         return
     models: dict[str, Callable[[], Callable[[Frame], Alpha]]] = {
         "`small`": lambda: Engine("small"),
+        "`base`": lambda: Engine("base"),
         "MediaPipe Selfie, general": lambda: TfliteModel(peers / "mp_selfie.tflite"),
         "MediaPipe Selfie, landscape": lambda: TfliteModel(peers / "mp_landscape.tflite"),
     }

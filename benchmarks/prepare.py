@@ -6,16 +6,14 @@ python benchmarks/prepare.py
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from peak import peak_memory
 
 WIDTH, HEIGHT, PEOPLE, POINTS = 640, 480, 3, 60
 LIMIT = 240  # seconds for 10,000 pictures on two cores
@@ -26,12 +24,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for count in (1_000, 10_000):
             source = Path(name) / f"source{count}"
-            # In a process of its own: the system would count this one's peak memory as that of what it starts.
-            maker = multiprocessing.get_context("spawn").Process(target=make_source, args=(source, count))
-            maker.start()
-            maker.join()
+            make_source(source, count)
             started = time.monotonic()
-            peak = run(source, Path(name) / f"dataset{count}")
+            peak = peak_memory("prepare", source, "--output", Path(name) / f"dataset{count}")
             seconds = time.monotonic() - started
             print(f"  {count:>6} pictures: {seconds:.0f} s, {peak:.0f} MB in the largest process")
     print(f"  asked: 10,000 in at most {LIMIT} s, memory that does not grow")
@@ -63,16 +58,6 @@ def annotation(number: int, part: int, rng: np.random.Generator) -> dict[str, ob
     y = np.clip(rng.uniform(100, 380) + radius * np.sin(angle), 0, HEIGHT)
     ring = np.stack([x, y], 1).round(2).ravel().tolist()
     return {"id": number * PEOPLE + part, "image_id": number, "category_id": 1, "segmentation": [ring], "iscrowd": 0}
-
-
-def run(source: Path, dataset: Path) -> float:
-    """Megabytes (10^6) of the process that used most of the memory, or of any of its workers."""
-    command = [sys.executable, "-m", "figureground", "prepare", str(source), "--output", str(dataset)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"prepare ended with {os.waitstatus_to_exitcode(status)}")
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Put a run's best weights into the package: the ONNX file, its entry in models.json, its model card.
+"""Put a run's best weights into the package: the ONNX file (weights in float16), its entry in models.json, its card.
 
 python scripts/ship_model.py small runs/small_finish DATASET
 """
@@ -15,6 +15,7 @@ from figureground.atomic import atomic_path
 from figureground.engine import Engine
 from figureground.evaluation.evaluate import Evaluation, SourceScores, evaluate
 from figureground.training.export_run import export_run
+from figureground.training.export_target import Target
 
 MODELS = Path(__file__).parents[1] / "src" / "figureground" / "models"
 LICENCE = "LicenseRef-figureground-weights"
@@ -28,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / f"{options.name}.onnx"
-        difference, pictures = export_run(options.run, exported)
+        figures = export_run(options.run, Target(quantize="fp16"), exported).figures
         scores = evaluate(Engine(exported), options.dataset, "val", options.name)
         content, size = exported.read_bytes(), Engine(exported).size
     index = json.loads((MODELS / "models.json").read_text(encoding="utf-8"))
@@ -45,8 +46,8 @@ def main() -> None:
         .format(
             name=options.name,
             kilobytes=len(content) // 1000,
-            difference=f"{difference:.1e}",
-            pictures=pictures,
+            difference=f"{figures.worst:.1e}",
+            pictures=figures.pictures,
             table=score_table(scores),
             sources=_sources(json.loads((options.dataset / "dataset.json").read_text(encoding="utf-8"))),
         )

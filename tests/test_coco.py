@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as reference
 
+from annotated import synthetic
 from figureground.data.json_stream import JsonError
 from figureground.data.notations import coco
 from figureground.data.rasterize import rasterize
@@ -207,6 +208,14 @@ def test_cut_off_files_give_what_stands_before_the_cut(tmp_path: Path) -> None:
     assert len(picture.objects) == 5
 
 
+def test_more_annotations_of_a_picture_than_memory_holds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("figureground.data.join.MAX_ELEMENT", 1 << 20)
+    with pytest.raises(DatasetError, match="more than 1 million characters of picture 7"):
+        records(instances(*[[[1.5] * 30_000]] * 10), tmp_path)
+
+
 def test_claims(tmp_path: Path) -> None:
     assert coco.claims(Path("x.json"), ' {\n "info": {}', Path())
     assert not coco.claims(Path("x.json"), '{"version": "4.0.0"', Path())
@@ -215,26 +224,13 @@ def test_claims(tmp_path: Path) -> None:
         records({"shapes": []}, tmp_path)
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(
-                st.sampled_from(KEYS),
-                inner,
-                max_size=6,
-            )
-        ),
-    )
-)
-@settings(max_examples=150)
-def test_any_json_gives_records_or_an_error(tmp_path_factory: pytest.TempPathFactory, document: Any) -> None:
-    try:
-        pictures, _ = records(document, tmp_path_factory.getbasetemp())
-    except DatasetError:
-        return
-    for picture in pictures:
-        for item in picture.objects:
-            if item.shape is None:
-                assert item.problem
+@given(synthetic.documents(KEYS))
+@settings(max_examples=100)
+def test_any_json_gives_records_or_an_error(tmp_path_factory: pytest.TempPathFactory, anything: Any) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    for document in (anything, instances(anything), instances({"counts": anything, "size": [10, 20]})):
+        try:
+            pictures, problems = records(json.dumps(document), folder)
+        except DatasetError:
+            continue
+        synthetic.assert_sound([*pictures, *problems])

@@ -21,6 +21,7 @@ from figureground.training.dataset import (
     Batch,
     Samples,
     read_backgrounds,
+    read_splits,
     training_batches,
     validation_batches,
 )
@@ -213,6 +214,22 @@ def test_mask_of_another_size_is_an_error(tmp_path: Path) -> None:
     write_manifest(tmp_path, [row])
     with pytest.raises(DatasetError, match=r"p\.png: mask is \(40, 60\), its picture \(60, 40\)"):
         Samples.load(read_manifest(tmp_path, "train"), 64)
+
+
+def test_splits(tmp_path: Path) -> None:
+    write_dataset(tmp_path, train=6, val=3)
+    train, val = read_splits(tmp_path, 6)
+    assert [item.split for item in train + val] == ["train"] * 6 + ["val"] * 3
+    with pytest.raises(DatasetError, match="6 pictures in split 'train' are fewer than a batch of 7; --set batch=6"):
+        read_splits(tmp_path, 7)
+
+
+@pytest.mark.parametrize(("train", "val", "missing"), [(0, 2, "train"), (2, 0, "val")])
+def test_an_empty_split_is_an_error(tmp_path: Path, train: int, val: int, missing: str) -> None:
+    write_dataset(tmp_path, train, val)
+    said = rf"manifest\.csv: no picture in split '{missing}' \(2 rows in all\); divide them anew:  figureground prepare"
+    with pytest.raises(DatasetError, match=said):
+        read_splits(tmp_path, 1)
 
 
 def test_missing_picture_is_an_error(tmp_path: Path) -> None:

@@ -98,10 +98,28 @@ def test_the_size_in_the_metadata_is_the_longest_side_of_the_input(red_finder: P
 
 
 def test_only_the_last_few_input_shapes_are_kept(red_finder: Path) -> None:
-    engine = Engine(save_network(red_finder.with_name("large.onnx"), metadata={"size": "512"}))
+    engine = Engine(red_finder)
     for height in range(32, 513, 32):
-        engine(noise(512, height))
+        engine.run(noise(512, height))
     assert list(engine._sessions) == [(height, 512) for height in range(512 - 32 * (SESSIONS - 1), 513, 32)]
+
+
+def test_a_model_of_fixed_size_runs_on_any_frame(tmp_path: Path) -> None:
+    engine = Engine(save_network(tmp_path / "fixed.onnx", Shape(input=("batch", 64, 96, 3))))
+    frame = plain(30, 50, BLUE)
+    frame[10:40, 10:20] = RED
+    alpha = engine(frame)
+    assert alpha.shape == (50, 30)
+    assert alpha[15:35, 13:17].min() == 1
+    assert alpha[:, :6].max() == alpha[:, -6:].max() == 0
+    engine(noise(300, 20))
+    assert list(engine._sessions) == [(64, 96)]
+
+
+@pytest.mark.parametrize("sides", [(10**6, 64), (64, 10**6)])
+def test_a_model_of_enormous_size_is_refused(tmp_path: Path, sides: tuple[int, int]) -> None:
+    with pytest.raises(ModelError, match=r"its input is \d+ pixels wide, \d+ high; want 1 to 4096"):
+        Engine(save_network(tmp_path / "fixed.onnx", Shape(input=(1, *sides, 3))))
 
 
 @pytest.mark.parametrize("frame", [None, np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
@@ -150,7 +168,6 @@ WRONG = {
     "float": (Shape(input_type="FLOAT"), r"its input is image: tensor\(float\)"),
     "grey": (Shape(input=("batch", "height", "width", 1)), "cannot run on a picture"),
     "planes": (Shape(input=("batch", 3, "height", "width")), "cannot run on a picture|its output is"),
-    "fixed": (Shape(input=(1, 256, 256, 3)), "cannot run on a picture"),
     "channel": (Shape(squeeze=False), r"its output is float32 \(1, 32, 32, 1\)"),
     "integer": (Shape(output_type="UINT8"), r"its output is uint8 \(1, 32, 32\)"),
     "two": (Shape(outputs=2), "its output is"),

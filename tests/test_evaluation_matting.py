@@ -109,6 +109,18 @@ def test_laws_of_alpha_errors(pair: tuple[Alpha, Alpha]) -> None:
     assert score_alpha(alpha, truth) == AlphaScores(*(metric(alpha, truth) for metric in METRICS))
 
 
+def test_mad_and_mse_by_hand() -> None:
+    alpha = np.array([[0.0, 0.25, 1.0], [0.5, 0.5, 1.0]], np.float32)
+    truth = np.array([[0.0, 0.75, 0.0], [0.5, 0.25, 1.0]], np.float32)
+    assert mad(alpha, truth) == (0.5 + 1.0 + 0.25) / 6
+    assert mse(alpha, truth) == (0.25 + 1.0 + 0.0625) / 6
+
+
+def test_mad_is_not_summed_in_float32() -> None:
+    alpha = np.full((3000, 3000), 0.1, np.float32)
+    assert mad(alpha, np.zeros_like(alpha)) == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
 def test_gradient_of_a_step_by_hand() -> None:
     """Along a straight edge the sum of squared slopes is that of the kernel's running sums."""
     truth = np.zeros((30, 40), np.float32)

@@ -51,8 +51,8 @@ real, rename = fit.training_batches, os.replace
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def batches(samples, backgrounds, recipe, epoch, start):
-    for step, batch in enumerate(real(samples, backgrounds, recipe, epoch, start), start):
+def batches(samples, backgrounds, recipe, epoch, start, part):
+    for step, batch in enumerate(real(samples, backgrounds, recipe, epoch, start, part=part), start):
         if (epoch, step) == place:
             kill()
         yield batch

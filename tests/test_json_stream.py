@@ -88,6 +88,7 @@ def test_a_cut_off_file_gives_the_elements_before_the_cut(tmp_path: Path, docume
         ('{"a": [1, ' + '{"a":' * 100_000, "a[1]", "nested too deeply"),
         ('{"a": ' + "9" * 5_000_000 + "}", "a", "a number of thousands of digits"),
         ('{"a": [{"b": 1,}, 2], "c": [' + "1," * 50_000 + "1]}", "a[0]", "line 1: not JSON"),
+        ('{"a": [{"b": 1,}, 2]}\n\n\n', "a[0]", "^line 1: "),
         ('{"a": [1]} trailing', "line 1", "more text after the end"),
         ('{"a" 1}', "a", "want :, got '1'"),
         ("{1: 2}", "line 1", "want a name in quotes, got 1"),

@@ -17,6 +17,7 @@ HEAVY = {
     "keras",
     "matplotlib",
     "onnx",
+    "openvino",
     "pyvirtualcam",
     "ray",
     "tensorflow",

@@ -185,7 +185,14 @@ def test_recipe_of_ones_own(tmp_path: Path) -> None:
         ("RECIPE = {'name': 'mine'}", "defines no RECIPE"),
         ("RECIPE = ", "SyntaxError"),
         ("import gone_library", "ModuleNotFoundError"),
-        ("from figureground.training.config import Recipe\nRECIPE = Recipe('x', epoch=2)", "TypeError.*'epoch'"),
+        (
+            "from figureground.training.config import Recipe\nRECIPE = Recipe('x', epoch=2)",
+            r"mine\.py: line 2: cannot be run \(TypeError: .*'epoch'\); did you mean epochs\?",
+        ),
+        (
+            "from figureground.training.config import Augment\n\nAUGMENT = Augment(rotat=2)",
+            r"line 3: .*; did you mean rotate\?",
+        ),
         ("from figureground.training.config import Recipe\nRECIPE = Recipe('x', batch=0)", "batch=0: want 1 or more"),
     ],
 )

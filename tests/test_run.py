@@ -276,6 +276,12 @@ def without_people(folder: Path) -> None:
     )
 
 
+def with_a_broken_picture(folder: Path) -> None:
+    write_dataset(folder)
+    path = folder / "images" / "p019.png"  # of the val split
+    path.write_bytes(path.read_bytes()[:2000])
+
+
 def with_few(folder: Path) -> None:
     write_dataset(folder, train=3, val=2)
 
@@ -283,8 +289,17 @@ def with_few(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "said"),
     [
-        (without_train, DatasetError, "no picture in split 'train'"),
-        (without_masks, ImageError, r"masks/p0\d\d\.png"),
+        (
+            without_train,
+            DatasetError,
+            r"split 'train' \(4 rows in all\); divide them anew:  figureground prepare",
+        ),
+        (
+            without_masks,
+            ImageError,
+            r"masks/p000\.png: no such file; prepare the dataset again, or take 'p000' out",
+        ),
+        (with_a_broken_picture, ImageError, r"images/p019\.png: cannot be read \(.*\); prepare the dataset again"),
         (without_people, DatasetError, "no mask of split 'train' holds anything; look at it with"),
         (with_few, DatasetError, "3 pictures in split 'train' are fewer than a batch of 4; --set batch=3"),
         (lambda folder: None, DatasetError, r"manifest\.csv: cannot be read .*; make a dataset with"),
@@ -300,6 +315,31 @@ def test_what_cannot_be_learnt_from(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("make", [without_train, with_few])
+def test_a_wrong_dataset_is_told_before_tensorflow_is_loaded(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "data")
+    command = ["train", str(tmp_path / "data"), "--output", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-m", "figureground", *command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, "TensorFlow would have said something, too"
+    assert done.stderr.startswith(f"figureground: {tmp_path / 'data'}")
+
+
+def test_pictures_of_any_size_and_aspect_ratio(tmp_path: Path) -> None:
+    """Smaller than a crop and larger, a pixel wide or high, and all of them in one batch."""
+    sizes = ((1, 1), (1, 90), (90, 1), (5, 7), (32, 32), (300, 20))
+    rows = []
+    for number in range(18):
+        width, height = sizes[number % len(sizes)]
+        frame, matte = person(np.random.default_rng(number), width, height)
+        matte[0, 0] = 255
+        rows.append(write_picture(tmp_path, f"p{number:02d}", frame, matte, "train" if number < 12 else "val"))
+    write_manifest(tmp_path, rows)
+    told: list[Row] = []
+    fit(replace(CLASSIC, epochs=1), tmp_path, tmp_path / "run", report=told.append)
+    assert np.isfinite(list(told[0].values())).all()
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is the folder that not even root can write")
 def test_a_folder_nobody_can_write_is_told_before_the_work(dataset: Path) -> None:
     with pytest.raises(FigureGroundError, match="/proc/run: cannot be written"):
@@ -310,11 +350,8 @@ def test_without_tensorflow_the_command_says_what_to_install(dataset: Path, tmp_
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('no', name='tensorflow')")
     (tmp_path / "keras.py").write_text("import tensorflow")
     begin = "import sys; sys.path.insert(0, sys.argv.pop(1)); import figureground.__main__"
-    done = subprocess.run(
-        [sys.executable, "-c", begin, str(tmp_path), "train", str(dataset), "--output", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-    )
+    command = ["train", str(dataset), "--set", "batch=4", "--output", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", begin, str(tmp_path), *command], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == (
         "figureground: tensorflow, which this command needs, is not installed: run  pip install 'figureground[train]'\n"

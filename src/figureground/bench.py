@@ -21,7 +21,7 @@ from figureground.compositor import Compositor
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, MissingExtraError
 from figureground.evaluation.peers import TfliteModel
-from figureground.preprocess import Fit, to_alpha, to_input
+from figureground.preprocess import to_alpha, to_input
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
 STARTING_POINT = "the starting point: model.predict of the 31 M U-Net, float64 composite"
@@ -96,7 +96,7 @@ class _OurFrame:
 
     def __init__(self, engine: Engine, frame: Frame) -> None:
         self.engine, self.frame = engine, frame
-        self.fit = Fit.of(frame.shape[1], frame.shape[0], engine.size)
+        self.fit = engine.fit(frame.shape[1], frame.shape[0])
         self.background, self.blur = Still(frame[::-1, ::-1].copy()), Blur()
         self.compositor = Compositor()
         self.times: dict[str, list[float]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli_data import Dataset
-from figureground.errors import OutputError
 from figureground.terminal import Json, complain, needs, progress_bar
 
 if TYPE_CHECKING:
     from figureground.evaluation.compare import Comparison, StreamComparison
+    from figureground.training.export_run import Exported
 
 Model = Annotated[
-    str, typer.Argument(help="A shipped model (small, base), an .onnx or .tflite file, or a peer's .toml.")
+    str, typer.Argument(help="A shipped model (small, base), an .onnx, .tflite or .xml file, or a peer's .toml.")
 ]
 
 
@@ -57,31 +58,41 @@ def train(
         str, typer.Option("--from", help="Weights to begin with: a shipped model (small), a .keras file or a run.")
     ] = "",
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    devices: Annotated[
+        str, typer.Option(help="cpu, gpu, or several that share each batch: gpu:4; left out: one, as Keras chooses.")
+    ] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: name=value. Repeatable.")
     ] = None,
 ) -> int:
     """Train a network on a dataset and keep the best weights."""
     from figureground.training.config import read_recipe, read_run
+    from figureground.training.dataset import read_splits
+    from figureground.training.devices import Asked, open_devices
     from figureground.training.live import shown
     from figureground.training.start import find_weights
 
     changed = list(settings or []) + ([f"epochs={epochs}"] if epochs is not None else [])
     changed += [f"start={start}"] if start else []
     # What is wrong with the call is told before the seconds that TensorFlow takes.
+    asked = Asked.parse(devices)
     chosen = read_run(output, changed) if resume and not recipe else read_recipe(recipe or "small", changed)
     if start:
         find_weights(start)
+    if not resume:
+        read_splits(dataset, chosen.batch)
     with needs("train"):
+        used = open_devices(asked)
         from figureground.training.fit import fit
 
     try:
-        with shown(sys.stderr.isatty()) as (report, watch):
-            best = fit(chosen, dataset, output, resume, report, watch)
+        with shown(used.is_chief and sys.stderr.isatty()) as (report, watch):
+            best = fit(chosen, dataset, output, resume, report if used.is_chief else None, watch, devices=used)
     except KeyboardInterrupt:
         complain(_go_on(dataset, output))
         raise
-    print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
+    if used.is_chief:
+        print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
     return 0
 
 
@@ -94,18 +105,40 @@ def _go_on(dataset: Path, run: Path) -> str:
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder, as `train` makes it.")],
-    output: Annotated[Path | None, typer.Option(help="The .onnx file; left out: RUN/model.onnx.")] = None,
+    to: Annotated[str, typer.Option(help="onnx, openvino or litert.")] = "onnx",
+    quantize: Annotated[str, typer.Option(help="int8 or fp16; left out: float32.")] = "",
+    size: Annotated[
+        str, typer.Option(help="One size, as 256x160 (LiteRT has always one); left out: any, of any aspect ratio.")
+    ] = "",
+    output: Annotated[Path | None, typer.Option(help="The file; left out: RUN/model.onnx, .xml or .tflite.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Keep a file that is not as good as the Keras model.")] = False,
 ) -> int:
-    """Write a run's best weights as an ONNX file, checked against the Keras model on real pictures."""
+    """Write a run's best weights as a model file, measured beside the Keras model on real pictures."""
+    from figureground.training.export_target import Target
+
+    # What is wrong with the call is told before the seconds that TensorFlow takes.
+    target = Target.parse(to, quantize, size)
+    target.path(run, output)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it says of itself while converting helps nobody
     with needs("train"):
         from figureground.training.export_run import export_run
 
-    path = output or run / "model.onnx"
-    if path.suffix != ".onnx":
-        raise OutputError(f"{path}: a model file ends in .onnx")
-    difference, number = export_run(run, path)
-    print(f"{path}  (differs by at most {difference:.1e} from Keras on {number} pictures)")
+    with progress_bar("pictures/s") as bar:
+        task = bar.add_task("measuring", total=None)
+        done = export_run(run, target, output, force, lambda n, total: bar.update(task, completed=n, total=total))
+    print(_export_table(done))
+    if done.forced:
+        complain(f"{done.path}: kept by --force: {done.forced}")
     return 0
+
+
+def _export_table(done: Exported) -> str:
+    got = done.figures
+    lines = [f"{f'{got.pictures} of {done.val} val pictures':<36}accuracy     IoU      ms"]
+    for name, figures in (("Keras", got.keras), (done.path.name, got.exported)):
+        lines.append(f"{name:<36}{figures.accuracy:>8.4f}{figures.iou:>8.4f}{figures.milliseconds:>8.2f}")
+    lines += [f"IoU difference {-got.drop:+.4f}; alphas differ by at most {got.worst:.1e}", str(done.path)]
+    return "\n".join(lines)
 
 
 def evaluate(
@@ -113,7 +146,7 @@ def evaluate(
     dataset: Annotated[Path, typer.Argument(help="A dataset folder; or a video, or a folder of consecutive frames.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     peer: Annotated[
-        list[str] | None, typer.Option(help="Another model to measure beside it: .tflite, .onnx or .toml. Repeatable.")
+        list[str] | None, typer.Option(help="Another model to measure beside it, likewise. Repeatable.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write a report as one HTML file.")] = None,
     fps: Annotated[float, typer.Option(min=0.01, help="Frames per second of a folder of frames.")] = 25.0,

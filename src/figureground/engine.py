@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from threading import Lock
@@ -20,7 +21,7 @@ from figureground.preprocess import STRIDE, Fit, to_alpha, to_input
 
 SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
 MAX_SIZE = 4096
-DEFAULT_SIZE = 256  # longest side of the input where a model does not name its own
+DEFAULT_SIZE = 256  # side of a square with as many pixels as the input, where a model does not name its own
 
 
 class Engine:
@@ -41,7 +42,7 @@ class Engine:
         self.threads = threads
         self._sessions: OrderedDict[tuple[int, int], ort.InferenceSession] = OrderedDict()
         self._lock = Lock()
-        self.metadata = self._check(self._session(STRIDE, STRIDE))
+        self.metadata, self._fixed = self._check(self._load({}))
         size = self.metadata.get("size", str(DEFAULT_SIZE))
         if not (size.isdecimal() and STRIDE <= int(size) <= MAX_SIZE):
             raise ModelError(f"{self.path}: its metadata says size {size!r}; want {STRIDE} to {MAX_SIZE}")
@@ -61,16 +62,20 @@ class Engine:
             ModelError: the network gave a value that is no number.
         """
         check_frame(frame)
-        fit = Fit.of(frame.shape[1], frame.shape[0], self.size)
+        fit = self.fit(frame.shape[1], frame.shape[0])
         # New at every call: in memory shared between threads one frame's alpha could become another's.
         picture = np.empty((fit.input_height, fit.input_width, 3), np.uint8)
         return to_alpha(self.run(to_input(frame, fit, picture)), fit)
+
+    def fit(self, width: int, height: int) -> Fit:
+        """How a frame of `width` x `height` pixels lies in the network's input."""
+        return Fit.into(width, height, *self._fixed) if self._fixed else Fit.of(width, height, self.size)
 
     def run(self, picture: Frame) -> Alpha:
         """The bare network.
 
         Args:
-            picture: (H, W, 3) uint8 RGB, H and W multiples of 32.
+            picture: (H, W, 3) uint8 RGB, H and W multiples of 32, or what a model of fixed size wants.
 
         Returns:
             (H, W) float32 in [0, 1].
@@ -91,38 +96,43 @@ class Engine:
         key = (height, width)
         with self._lock:
             if key not in self._sessions:
-                self._sessions[key] = self._load(height, width)
+                # With fixed sizes ONNX Runtime can plan its memory and layouts: faster than a dynamic session.
+                self._sessions[key] = self._load({"batch": 1, "height": height, "width": width})
             self._sessions.move_to_end(key)
             while len(self._sessions) > SESSIONS:
                 self._sessions.popitem(last=False)
             return self._sessions[key]
 
-    def _load(self, height: int, width: int) -> ort.InferenceSession:
-        # A session with fixed sizes lets ONNX Runtime plan its memory and layouts: faster than a dynamic one.
+    def _load(self, sizes: Mapping[str, int]) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
-        for name, value in (("batch", 1), ("height", height), ("width", width)):
+        for name, value in sizes.items():
             options.add_free_dimension_override_by_name(name, value)
         try:
             return ort.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"{self.path}: not a model ONNX Runtime can load ({_first_line(error)})") from error
 
-    def _check(self, session: ort.InferenceSession) -> dict[str, str]:
+    def _check(self, session: ort.InferenceSession) -> tuple[dict[str, str], tuple[int, int] | None]:
+        """Its metadata, and the width and height of its input if they are fixed."""
         want = "want input uint8 (1, height, width, 3) and output float32 (1, height, width)"
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        if len(inputs) != 1 or inputs[0].name != "image" or inputs[0].type != "tensor(uint8)":
+        if [(each.name, each.type, len(each.shape)) for each in inputs] != [("image", "tensor(uint8)", 4)]:
             got = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in inputs)
             raise ModelError(f"{self.path}: its input is {got}; {want} (use `figureground export`)")
-        picture = np.zeros((1, STRIDE, STRIDE, 3), np.uint8)
+        sides = inputs[0].shape[1:3]
+        fixed = all(isinstance(side, int) for side in sides)
+        height, width = sides if fixed else (STRIDE, STRIDE)
+        if not 0 < min(height, width) <= max(height, width) <= MAX_SIZE:
+            raise ModelError(f"{self.path}: its input is {width} pixels wide, {height} high; want 1 to {MAX_SIZE}")
         try:
-            result = session.run(None, {"image": picture})
+            result = session.run(None, {"image": np.zeros((1, height, width, 3), np.uint8)})
         except Exception as error:
             raise ModelError(f"{self.path}: cannot run on a picture ({_first_line(error)}); {want}") from error
-        if len(outputs) != 1 or result[0].shape != (1, STRIDE, STRIDE) or result[0].dtype != np.float32:
+        if len(outputs) != 1 or result[0].shape != (1, height, width) or result[0].dtype != np.float32:
             raise ModelError(f"{self.path}: its output is {result[0].dtype} {result[0].shape}; {want}")
-        return dict(session.get_modelmeta().custom_metadata_map)
+        return dict(session.get_modelmeta().custom_metadata_map), (width, height) if fixed else None
 
 
 class ForeignNetwork:

@@ -1,12 +1,13 @@
 """From a frame to what the network sees, and from what it says to an alpha of the frame's size.
 
-The only place that resizes for the network. A picture keeps its own aspect ratio: it is scaled until its
-longest side is the model's `size`, and the rest up to a multiple of `STRIDE` is filled by repeating its
-last row and column.
+The only place that resizes for the network. A picture keeps its own aspect ratio: it is scaled to about as many
+pixels as a square of the model's `size` has, and the rest up to a multiple of `STRIDE` is filled by repeating its
+last row and column. Where a model has one fixed size, the picture is scaled to fit into that and the rest filled alike.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import numpy as np
 from figureground.arrays import Alpha, Frame, Mask
 
 STRIDE = 32
+MOST = 4  # times `size`: no side of the input is longer, however thin the picture
 LOW, HIGH = 0.25, 0.75
 HOLE, SPECK = 0.003, 0.002  # parts of the picture
 
@@ -33,11 +35,28 @@ class Fit:
 
     @classmethod
     def of(cls, frame_width: int, frame_height: int, size: int) -> Fit:
-        """The fit of a picture into an input whose longest side is `size`."""
-        scale = size / max(frame_width, frame_height)
+        """The fit of a picture into an input of about as many pixels as a square of `size`, a multiple of `STRIDE`.
+
+        Scaled to a longest side of `size`, a wide picture would be seen with fewer pixels than a square one, and the
+        people in it smaller: measured on `small`, a quarter of what it missed in 16:9 video.
+        """
+        longest, shortest = max(frame_width, frame_height), min(frame_width, frame_height)
+        scale = _longest(size, longest / shortest) / longest
         width, height = (max(1, round(side * scale)) for side in (frame_width, frame_height))
         padded = [-(-side // STRIDE) * STRIDE for side in (width, height)]
         return cls(frame_width, frame_height, width, height, padded[0], padded[1])
+
+    @classmethod
+    def into(cls, frame_width: int, frame_height: int, input_width: int, input_height: int) -> Fit:
+        """The fit of a picture into an input of one size: as large as fits at its own aspect ratio, at the top left."""
+        scale = min(input_width / frame_width, input_height / frame_height)
+        width, height = (max(1, round(side * scale)) for side in (frame_width, frame_height))
+        return cls(frame_width, frame_height, width, height, input_width, input_height)
+
+
+def _longest(size: int, aspect: float) -> int:
+    """The longest side of the scaled picture: a multiple of the stride, so that only the other side is filled up."""
+    return int(size * min(math.sqrt(aspect), MOST)) // STRIDE * STRIDE
 
 
 def to_input(frame: Frame, fit: Fit, out: Frame) -> Frame:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotated.coco import Item
 from annotated.rings import Mask
@@ -24,14 +25,14 @@ def drawn(records: Iterable[Record], shape: tuple[int, int] = (60, 80)) -> dict[
         mask = np.zeros(shape, bool)
         for item in record.objects:
             assert item.shape, item.problem
-            mask |= rasterize(item.shape, *shape)[0] > 127
+            mask |= _hard(rasterize(item.shape, *shape)[0])
         found[_number(Path(record.name).stem)] = mask
     return found
 
 
 def prepared(dataset: Path) -> dict[int, Mask]:
     """By the number that a picture's id ends with, its mask."""
-    return {_number(item.id): read_matte(item.mask) > 127 for item in read_manifest(dataset)}
+    return {_number(item.id): _hard(read_matte(item.mask)) for item in read_manifest(dataset)}
 
 
 def worst_overlap(found: dict[int, Mask], items: Sequence[Item]) -> float:
@@ -39,6 +40,11 @@ def worst_overlap(found: dict[int, Mask], items: Sequence[Item]) -> float:
     assert sorted(found) == list(range(len(items)))
     pairs = [(found[number], mask) for number, (_, _, mask) in enumerate(items)]
     return min(float((a & b).sum() / (a | b).sum()) if (a | b).any() else 1.0 for a, b in pairs)
+
+
+def _hard(matte: NDArray[np.uint8]) -> Mask:
+    assert np.isin(matte, (0, 255)).all()
+    return matte > 0
 
 
 def _number(name: str) -> int:

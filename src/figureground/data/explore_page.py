@@ -208,4 +208,4 @@ def draw(image: Path, mask: Path) -> Thumbnail | None:
         frame = outline(frame, matte >= 128)
     except (FigureGroundError, OSError):
         pass  # the finding beside it says that the mask cannot be read
-    return Thumbnail(data_uri(Image.fromarray(frame), "WEBP"), width, height)
+    return Thumbnail.of(frame)

@@ -159,7 +159,7 @@ def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], n
 
 def _why_empty(state: State, result: Prepared) -> str:
     if result.rejected:
-        file, _, _, _, reason = next(state.problems())
+        file, _, _, _, reason = next(row for row in state.problems() if row[3] == "rejected")
         return f"{result.rejected} rejected, such as {file}: {printable(reason)}; all are in {result.rejects}"
     if result.out_of_coverage or result.other_sources:
         return "all were filtered out"

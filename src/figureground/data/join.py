@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from figureground.data.json_stream import MAX_ELEMENT
+from figureground.errors import DatasetError
+
 
 @contextmanager
 def joined() -> Iterator[Join]:
@@ -29,11 +32,18 @@ class Join:
         self._database.execute("INSERT INTO entry (key, value) VALUES (?, ?)", (json.dumps(key), json.dumps(value)))
 
     def take(self, key: Any) -> list[Any]:
-        """Everything kept under `key`, in the order it was added, and keep it no longer."""
+        """Everything kept under `key`, in the order it was added, and keep it no longer.
+
+        Raises:
+            DatasetError: it is more than `MAX_ELEMENT` characters.
+        """
         if not self._indexed:
             self._database.execute("CREATE INDEX by_key ON entry (key)")
             self._indexed = True
         name = json.dumps(key)
+        (length,) = self._database.execute("SELECT SUM(LENGTH(value)) FROM entry WHERE key = ?", (name,)).fetchone()
+        if length and length > MAX_ELEMENT:
+            raise DatasetError(f"more than {MAX_ELEMENT >> 20} million characters of picture {str(key)[:200]}")
         found = self._database.execute("SELECT value FROM entry WHERE key = ? ORDER BY number", (name,)).fetchall()
         self._database.execute("DELETE FROM entry WHERE key = ?", (name,))
         return [json.loads(value) for (value,) in found]

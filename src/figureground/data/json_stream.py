@@ -116,11 +116,14 @@ class _Window:
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._text, self._at = file, "", 0
-        self._lines, self._ended = 1, False
+        self._lines, self._counted = 1, 0  # the line of the character at `_counted`
+        self._ended = False
 
     def line(self) -> int:
         """Of the next character, from 1."""
-        return self._lines + self._text.count("\n", 0, self._at)
+        self._lines += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._lines
 
     def peek(self) -> str:
         """The next character that is not blank; "" at the end."""
@@ -160,9 +163,10 @@ class _Window:
             except RecursionError as error:
                 raise JsonError(place, "nested too deeply") from error
             except json.JSONDecodeError as error:
+                fault = self._fault(place, error)  # now: to look for more moves the window
                 # Unless the fault is one of length, reading on would not mend it.
                 if self._is_inside(error) or not self._more():
-                    raise self._fault(place, error) from error
+                    raise fault from error
             except ValueError as error:  # Python's limit on the digits of a whole number
                 raise JsonError(place, "a number of thousands of digits") from error
             else:
@@ -178,7 +182,7 @@ class _Window:
         return error.pos < len(self._text.rstrip()) - longest and not error.msg.startswith("Unterminated string")
 
     def _fault(self, place: str, error: json.JSONDecodeError) -> JsonError:
-        line = self._lines + self._text.count("\n", 0, error.pos)
+        line = self.line() + self._text.count("\n", self._at, error.pos)
         if self._is_inside(error) or error.msg.startswith("Invalid control"):
             return JsonError(place, f"line {line}: not JSON ({error.msg})")
         return JsonError(place, f"line {line}: the file ends in the middle, or is not JSON ({error.msg})")
@@ -187,8 +191,8 @@ class _Window:
         """Read on, at least doubling what is left; False at the end of the file."""
         if self._ended:
             return False
-        self._lines += self._text.count("\n", 0, self._at)
-        self._text, self._at = self._text[self._at :], 0
+        self.line()
+        self._text, self._at, self._counted = self._text[self._at :], 0, 0
         if len(self._text) > MAX_ELEMENT:
             raise JsonError(f"line {self._lines}", f"one value of more than {MAX_ELEMENT >> 20} million characters")
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +48,14 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
         raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
     chosen = [item for item in items if split in (None, item.split)]
     if not chosen:
-        raise DatasetError(f"{path}: no picture in split {split!r} ({len(items)} rows in all)")
+        raise DatasetError(_nothing_in(split, path, len(items)))
     return chosen
+
+
+def _nothing_in(split: str | None, path: Path, rows: int) -> str:
+    again = f"figureground prepare {shlex.quote(str(path.parent))} --split TRAIN,VAL,TEST --output NEW"
+    mend = f"divide them anew:  {again}" if rows else "make a dataset with `figureground prepare`"
+    return f"{path}: no picture in split {split!r} ({rows} rows in all); {mend}"
 
 
 def _item(dataset: Path, path: Path, line: int, row: dict[str, str]) -> Item:

@@ -192,7 +192,8 @@ def trace(mask: Mask) -> tuple[Outline, list[Doubt]]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     tiny = areas < SPECK * area
-    outline = Outline(count / area, int((~tiny).sum()), int(tiny.sum()), boundary_length(mask))
+    length = np.count_nonzero(boundary(mask)) / math.hypot(*mask.shape)
+    outline = Outline(count / area, int((~tiny).sum()), int(tiny.sum()), length)
     if count in (0, area):
         return outline, [Doubt("full" if count else "empty", "", 1.0)]
     boxes = stats[1:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
@@ -204,11 +205,12 @@ def trace(mask: Mask) -> tuple[Outline, list[Doubt]]:
     return outline, doubts
 
 
-def boundary_length(mask: Mask) -> float:
-    """Length of the boundary of an (H, W) bool mask in picture diagonals; 0 where it runs along the border."""
+def boundary(mask: Mask) -> Mask:
+    """The pixels of an (H, W) bool mask with a 4-neighbour in the picture outside it, as a mask."""
     # Outside the picture counts as mask, so that the picture's border eats nothing away.
     inside = cv2.erode(mask.astype(np.uint8), _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=(1,))
-    return float(np.count_nonzero(mask & (inside == 0)) / math.hypot(*mask.shape))
+    edge: Mask = mask & (inside == 0)
+    return edge
 
 
 def _rectangle(boxes: NDArray[np.int32], areas: NDArray[np.int32]) -> list[Doubt]:

@@ -31,6 +31,10 @@ class Thumbnail:
     width: int
     height: int
 
+    @classmethod
+    def of(cls, frame: Frame) -> Thumbnail:
+        return cls(data_uri(Image.fromarray(frame), "WEBP"), frame.shape[1], frame.shape[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:

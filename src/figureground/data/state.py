@@ -21,9 +21,8 @@ from figureground.errors import OutputError
 _PICTURE = TypeAdapter(Picture)
 _OUTCOME = TypeAdapter(Outcome)
 _PAGE = 256
-_VARIABLE = re.compile(
-    r"\([^)]*\)|'[^']*'|\S*/\S*|[-+]?\d[\d.x]*"
-)  # what differs from one problem of a kind to the next
+# What differs from one problem of a kind to the next.
+_VARIABLE = re.compile(r"\([^)]*\)|'[^']*'|\S*/\S*|[-+]?\d[\d.x]*")
 _WRITTEN = "WHERE json_extract(outcome, '$.image') != '' ORDER BY id COLLATE BINARY"
 _TABLES = """
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT);
@@ -123,11 +122,11 @@ class State:
         """Whether an annotation names this picture file."""
         return bool(self._database.execute("SELECT 1 FROM picture WHERE image = ?", (str(image),)).fetchone())
 
-    def count(self, source: str, label: str, fate: str, number: int = 1) -> None:
-        """Count annotations, or pictures, of a source by what became of them."""
+    def count(self, source: str, label: str, fate: str) -> None:
+        """Count an annotation, or a picture, of a source by what became of it."""
         self._database.execute(
-            "INSERT INTO label VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            (source, label, fate, number),
+            "INSERT INTO label VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            (source, label, fate),
         )
 
     def counts(self) -> list[tuple[str, str, str, int]]:

@@ -10,25 +10,14 @@ from figureground.errors import ArrayError
 Interval = tuple[float, float]
 
 
-def bootstrap_interval(values: NDArray[np.float64], level: float = 0.95, draws: int = 1000, seed: int = 0) -> Interval:
-    """Low and high end of the percentile bootstrap interval of the mean (Efron and Tibshirani 1993, chapter 13).
-
-    `values` is (N,) float64, one figure a picture, and the ends are in its unit; `level` in (0, 1) is the share of
-    the `draws` resampled means between them. The same arguments give the same interval. Pictures of one person or
-    one video are no independent draws: their interval comes out too narrow.
-
-    Raises:
-        ArrayError: `values` is not one-dimensional, is empty or holds a NaN or an infinity.
-    """
-    if values.ndim != 1 or values.size == 0:
-        raise ArrayError(f"values must have shape (N,) with N at least 1, got {values.shape}")
-    return bootstrap_intervals(values[:, None], level, draws, seed)[0]
-
-
 def bootstrap_intervals(
     values: NDArray[np.float64], level: float = 0.95, draws: int = 1000, seed: int = 0
 ) -> list[Interval]:
-    """`bootstrap_interval` of each column of (N, M) float64 figures, by the same resampled rows.
+    """Low and high end of each column's percentile bootstrap interval of the mean, all by the same resampled rows.
+
+    `values` is (N, M) float64, a row a picture, and the ends are in its columns' units; `level` in (0, 1) is the share
+    of the `draws` resampled means between them (Efron and Tibshirani 1993, chapter 13). The same arguments give the
+    same intervals. Pictures of one person or one video are no independent draws: their interval comes out too narrow.
 
     Raises:
         ArrayError: `values` is not two-dimensional, has no row or holds a NaN or an infinity.

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from figureground.arrays import Alpha, Frame, Mask
 from figureground.data.manifest import Item
-from figureground.data.page import YELLOW, Thumbnail, data_uri, outline, shrink
+from figureground.data.page import YELLOW, Thumbnail, outline, shrink
 from figureground.evaluation.evaluate import Evaluation, Picture
 from figureground.images import read_image, read_matte
 
@@ -73,7 +72,7 @@ def draw_outlines(item: Item, alpha: Alpha) -> tuple[Thumbnail, Thumbnail]:
     """The picture with both outlines, the truth's yellow and the guess's cyan; and what the guess has wrong."""
     frame, truth, guess = _small(item, alpha)
     both = outline(outline(frame.copy(), truth, YELLOW), guess, CYAN)
-    return _thumbnail(both), _thumbnail(faults(frame, guess, truth))
+    return Thumbnail.of(both), Thumbnail.of(faults(frame, guess, truth))
 
 
 def draw_pair(item: Item, alpha: Alpha, peer: Alpha) -> tuple[Thumbnail, Thumbnail]:
@@ -83,7 +82,7 @@ def draw_pair(item: Item, alpha: Alpha, peer: Alpha) -> tuple[Thumbnail, Thumbna
 
 def _drawn_faults(item: Item, alpha: Alpha) -> Thumbnail:
     frame, truth, guess = _small(item, alpha)
-    return _thumbnail(faults(frame, guess, truth))
+    return Thumbnail.of(faults(frame, guess, truth))
 
 
 def faults(frame: Frame, guess: Mask, truth: Mask) -> Frame:
@@ -100,7 +99,3 @@ def _small(item: Item, alpha: Alpha) -> tuple[Frame, Mask, Mask]:
     size = frame.shape[1::-1]
     truth = cv2.resize(read_matte(item.mask), size, interpolation=cv2.INTER_AREA) >= 128
     return frame, truth, cv2.resize((alpha >= 0.5).astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
-
-
-def _thumbnail(frame: Frame) -> Thumbnail:
-    return Thumbnail(data_uri(Image.fromarray(frame), "WEBP"), frame.shape[1], frame.shape[0])

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from figureground.data.page import Tick
 from figureground.evaluation.bootstrap import Interval
 
+_TICKS = 5  # of an axis, about
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -122,9 +124,9 @@ def line_chart(
     )
 
 
-def _round_ticks(low: float, high: float, about: int = 5) -> list[float]:
+def _round_ticks(low: float, high: float) -> list[float]:
     """Round numbers, evenly spaced, from at most `low` to at least `high`."""
-    raw = max((high - low) / about, 1e-6)
+    raw = max((high - low) / _TICKS, 1e-6)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 
 from figureground.arrays import Mask
+from figureground.data.measure import boundary
 from figureground.errors import ArrayError
 
 BOUNDARY_TOLERANCE = 0.0075  # share of the diagonal, as in Martin et al. 2004 and in DAVIS
 BAND = 0.02  # share of the diagonal, as Cheng et al. 2021 use for COCO and LVIS
 # OpenCV's exact distances are float32 and off by some 1e-5 pixels; a distance equal to the radius must still count.
 _DISTANCE_SLACK = 1e-4
-_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def boundary_f(guess: Mask, truth: Mask, tolerance: float = BOUNDARY_TOLERANCE) 
         ArrayError: not two bool masks of one shape.
     """
     _check_masks(guess, truth)
-    guess_edge, truth_edge = _boundary(guess), _boundary(truth)
+    guess_edge, truth_edge = boundary(guess), boundary(truth)
     if not guess_edge.any() and not truth_edge.any():
         return float(guess[0, 0] == truth[0, 0])  # both are all True or all False
     if not guess_edge.any() or not truth_edge.any():
@@ -155,13 +155,6 @@ def boundary_f(guess: Mask, truth: Mask, tolerance: float = BOUNDARY_TOLERANCE) 
     precision = _share_near(guess_edge, truth_edge, radius)
     recall = _share_near(truth_edge, guess_edge, radius)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def _boundary(mask: Mask) -> Mask:
-    # Outside the picture counts as mask, so that the picture's border eats nothing away.
-    inside = cv2.erode(mask.astype(np.uint8), _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=(1,))
-    boundary: Mask = mask & (inside == 0)
-    return boundary
 
 
 def _band(mask: Mask, width: int) -> Mask:
@@ -182,9 +175,5 @@ def _check_masks(guess: Mask, truth: Mask) -> None:
             raise ArrayError(f"{name} must be bool, got {mask.dtype}; compare with a threshold first")
         if mask.ndim != 2 or 0 in mask.shape:
             raise ArrayError(f"{name} must have shape (height, width), got {mask.shape}")
-    _check_shapes("guess", guess.shape, truth.shape)
-
-
-def _check_shapes(name: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    if got != wanted:
-        raise ArrayError(f"{name} must have the truth's shape: {got} != {wanted}")
+    if guess.shape != truth.shape:
+        raise ArrayError(f"guess must have the truth's shape: {guess.shape} != {truth.shape}")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame
 from figureground.engine import Engine, ForeignNetwork
-from figureground.errors import MissingExtraError, ModelError
+from figureground.errors import ModelError
 from figureground.evaluation.description import Description, described
+from figureground.evaluation.exported import ExportedModel, TfliteNetwork, litert_metadata
 
 FILTERS = {
     "linear": cv2.INTER_LINEAR,
@@ -27,17 +28,20 @@ def open_model(model: str, threads: int = 1) -> Callable[[Frame], Alpha]:
     """A model that `evaluate` can measure.
 
     Args:
-        model: a shipped model, a run, an .onnx file of ours; or anybody's .tflite or .onnx file with a TOML that
-            describes it (see `described`), or that TOML. A .tflite file without one is run as MediaPipe's are.
+        model: a shipped model, a run, an .onnx, .tflite or .xml file that `export` made; or anybody's .tflite or
+            .onnx file with a TOML that describes it (see `described`), or that TOML. Another's .tflite file without
+            one is run as MediaPipe's are.
         threads: CPU threads for the network.
 
     Raises:
         ModelError: no such model, or not as its description says.
-        MissingExtraError: LiteRT is not installed.
+        MissingExtraError: LiteRT or OpenVINO is not installed.
     """
     path, description = described(Path(model))
     if description is not None:
         return DescribedModel(path, description, threads)
+    if path.suffix == ".xml" or (path.suffix == ".tflite" and litert_metadata(path)):
+        return ExportedModel(path, threads)
     if path.suffix == ".tflite":
         return TfliteModel(path, threads)
     try:
@@ -169,39 +173,3 @@ class TfliteModel(DescribedModel):
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         super().__init__(path, Description(), threads)
-
-
-class TfliteNetwork:
-    """The bare network of a .tflite file: one float32 array in, a list of arrays out, all new.
-
-    `shape` is that of the input.
-
-    Raises:
-        MissingExtraError: LiteRT is not installed.
-        ModelError: no such file, not a model, or not with one float32 input.
-    """
-
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingExtraError("LiteRT", "peers") from error
-        if not path.exists():
-            raise ModelError(f"{path}: no such file")
-        try:
-            self._interpreter = Interpreter(str(path), num_threads=threads)
-        except ValueError as error:
-            raise ModelError(f"{path}: not a model LiteRT can load ({str(error).splitlines()[0]})") from error
-        self._interpreter.allocate_tensors()
-        inputs = self._interpreter.get_input_details()
-        if len(inputs) != 1 or inputs[0]["dtype"] != np.float32:
-            got = ", ".join(f"{each['dtype'].__name__} {each['shape']}" for each in inputs)
-            raise ModelError(f"{path}: its input is {got}; want one float32 (1, H, W, 3)")
-        self._input = inputs[0]["index"]
-        self._outputs = [each["index"] for each in self._interpreter.get_output_details()]
-        self.shape: list[int | None] = inputs[0]["shape"].tolist()
-
-    def __call__(self, picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        self._interpreter.set_tensor(self._input, picture)
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index) for index in self._outputs]

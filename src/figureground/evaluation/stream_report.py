@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from figureground.arrays import Alpha, Frame
-from figureground.data.page import Thumbnail, data_uri, outline, shrink
+from figureground.data.page import Thumbnail, outline, shrink
 from figureground.evaluation.cases import BLUE, CYAN
 from figureground.evaluation.charts import LineChart, line_chart
 from figureground.evaluation.compare import StreamComparison, labels
@@ -101,4 +100,4 @@ def _drawn(frame: Frame, alpha: Alpha, frame_before: Frame, alpha_before: Alpha)
     masks = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in (decided, flipped)]
     shown = outline(shown, masks[0] >= 0.5, CYAN)
     shown[masks[1] > 0.1] = BLUE
-    return Thumbnail(data_uri(Image.fromarray(shown), "WEBP"), *size)
+    return Thumbnail.of(shown)

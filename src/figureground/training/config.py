@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import runpy
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -86,7 +88,7 @@ class Recipe:
     width: float = 1.0  # of the classic network's channels
     dropout: float = 0.0
     size: int = 160  # training crops are size x size
-    input_size: int = 256  # longest side of what the shipped model sees
+    input_size: int = 256  # side of the square with as many pixels as the shipped model sees
     start: str = ""  # weights of the same network to begin with: small, a .keras file or a run folder
     freeze_encoder: int = 0  # epochs in which only the decoder learns
     # data
@@ -168,10 +170,24 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     try:
         recipe = runpy.run_path(str(path)).get("RECIPE")
     except Exception as error:  # a recipe is the user's own program: anything may go wrong in it
-        raise RecipeError(f"{path}: cannot be run ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise RecipeError(f"{path}: {_line(path, error)}cannot be run ({reason}){_hint(error)}") from error
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"{path}: defines no RECIPE = Recipe(...)")
     return _with(recipe, settings)
+
+
+def _line(path: Path, error: Exception) -> str:
+    """Where in a recipe it went wrong; a syntax error says so itself."""
+    numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"line {numbers[-1]}: " if numbers else ""
+
+
+def _hint(error: Exception) -> str:
+    """The setting that is nearest to one that a recipe made up."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    near = difflib.get_close_matches(unknown[1], [*_names(Recipe), *_names(Augment)], 1) if unknown else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -217,7 +233,7 @@ def _changed(recipe: Recipe, key: str, value: str) -> Recipe:
     return replace(recipe, augment=augment)
 
 
-def _names(settings: Recipe | Augment) -> list[str]:
+def _names(settings: Recipe | Augment | type[Recipe | Augment]) -> list[str]:
     return [field.name for field in fields(settings)]
 
 

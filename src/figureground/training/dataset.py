@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Frame
-from figureground.data.manifest import Item
-from figureground.errors import DatasetError
+from figureground.data.manifest import Item, read_manifest
+from figureground.errors import DatasetError, ImageError
 from figureground.images import EXTENSIONS, read_image, read_matte
 from figureground.training.augment import Draw, augment
 from figureground.training.config import Recipe
@@ -60,12 +60,29 @@ class Samples:
 
     def _read(self, number: int) -> Sample:
         item = self.items[number]
-        frame, matte = read_image(item.image), read_matte(item.mask)
+        try:
+            frame, matte = read_image(item.image), read_matte(item.mask)
+        except ImageError as error:
+            raise ImageError(f"{error}; {_mend(item)}") from error
         if matte.shape != frame.shape[:2]:
-            raise DatasetError(
-                f"{item.mask}: mask is {matte.shape[::-1]}, its picture {frame.shape[1::-1]} (width, height)"
-            )
+            got, wanted = matte.shape[::-1], frame.shape[1::-1]
+            raise DatasetError(f"{item.mask}: mask is {got}, its picture {wanted} (width, height); {_mend(item)}")
         return _shrink(frame, self.side), _shrink(matte, self.side)
+
+
+def read_splits(dataset: Path, batch: int) -> tuple[list[Item], list[Item]]:
+    """The rows to learn from and those to validate on, before any picture is read.
+
+    Raises:
+        DatasetError: the manifest cannot be read, a split is empty, or there is less to learn from than a batch.
+    """
+    train, val = read_manifest(dataset, "train"), read_manifest(dataset, "val")
+    if len(train) < batch:
+        raise DatasetError(
+            f"{dataset}: {len(train)} pictures in split 'train' are fewer than a batch of {batch}; "
+            f"--set batch={len(train)}, or prepare more"
+        )
+    return train, val
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,10 @@ def _held_out(manifest: Path) -> set[str]:
         raise DatasetError(f"{manifest}: cannot be read ({error})") from error
 
 
+def _mend(item: Item) -> str:
+    return f"prepare the dataset again, or take {item.id!r} out of its manifest.csv"
+
+
 def _bytes(item: Item, side: int) -> int:
     """Of a picture and its mask in memory."""
     scale = min(1.0, side / max(item.width, item.height, 1))
@@ -128,22 +149,31 @@ def _shrink(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def training_batches(
-    samples: Samples, backgrounds: Backgrounds, recipe: Recipe, epoch: int, start: int = 0, workers: int = 2
+    samples: Samples,
+    backgrounds: Backgrounds,
+    recipe: Recipe,
+    epoch: int,
+    start: int = 0,
+    workers: int = 2,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """One epoch of augmented batches, each sample once, in an order drawn from seed and epoch alone.
 
     Every sample's randomness comes from (seed, epoch, place in the epoch), so neither threads nor a resumed
     run (`start` batches already done) change what a batch holds. A last partial batch is left out.
+    `part` is (which, of how many) equal parts of each batch to make, for machines that share it.
 
     Yields:
         (N, S, S, 3) uint8 RGB and (N, S, S, 1) float32 masks in [0, 1].
     """
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(samples))
     steps = max(1, len(samples) // recipe.batch)
+    size = recipe.batch // part[1]
 
     def batch(step: int) -> Batch:
         made = []
-        for place in range(step * recipe.batch, (step + 1) * recipe.batch):
+        first = step * recipe.batch + part[0] * size
+        for place in range(first, first + size):
             rng = np.random.default_rng([recipe.seed, epoch, place])
             made.append(vary(samples, order[place % len(order)], backgrounds, recipe, rng))
         masks = np.stack([matte for _, matte in made])[..., None].astype(np.float32)

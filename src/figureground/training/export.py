@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file, written from its Keras graph and measured against it.
+"""A trained network as an ONNX graph, written from its Keras graph.
 
 The graph is walked layer by layer with one small emitter a layer type, instead of calling tf2onnx: measured on the
 light network, tf2onnx spells nearest upsampling as Tile and Transpose chains and explicit padding as operations of
@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,8 +21,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from figureground.arrays import Alpha, Frame, check_frame
-from figureground.atomic import atomic_path
 from figureground.errors import ModelError
 from figureground.training.unet import FusedBatchNorm
 
@@ -220,10 +217,11 @@ _EMITTERS: dict[type, Callable[[_Graph, Any], _Value]] = {
 }
 
 
-def to_onnx(model: keras.Model, metadata: dict[str, str]) -> onnx.ModelProto:
+def to_onnx(model: keras.Model, size: tuple[int, int] | None = None) -> onnx.ModelProto:
     """Spell a network of `unet` in ONNX: "image" (batch, height, width, 3) uint8 RGB to "alpha" float32 in [0, 1].
 
-    "alpha" is (batch, height, width), free sizes that a runtime fixes by name; `metadata` goes into metadata_props.
+    "alpha" is (batch, height, width), free sizes that a runtime fixes by name; `size`, (width, height) in pixels, fixes
+    all but the batch.
 
     Raises:
         ModelError: a layer this cannot spell, by name and type, or no network from one picture to one sigmoid's alpha.
@@ -240,60 +238,19 @@ def to_onnx(model: keras.Model, metadata: dict[str, str]) -> onnx.ModelProto:
     alpha = graph.values.get(id(model.outputs[0]))
     if alpha is None or alpha.name not in graph.nodes or graph.nodes[alpha.name].op_type != "Sigmoid":
         raise ModelError(f"{model.name}: its last layer must be a sigmoid, or what comes out is no alpha")
-    return _proto(model.name, graph, alpha, metadata)
+    return _proto(model.name, graph, alpha, size)
 
 
-def _proto(name: str, graph: _Graph, alpha: _Value, metadata: dict[str, str]) -> onnx.ModelProto:
+def _proto(name: str, graph: _Graph, alpha: _Value, size: tuple[int, int] | None) -> onnx.ModelProto:
     nodes = [*graph.nodes.values(), helper.make_node("Squeeze", [alpha.name, "channel"], ["alpha"])]
     constants = [
         numpy_helper.from_array(array.astype(np.float32) if array.dtype == np.float64 else array, key)
         for key, array in graph.constants.items()
     ]
-    sizes = ["batch", "height", "width"]
+    sizes = ["batch", *(("height", "width") if size is None else size[::-1])]
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, [*sizes, 3])
     result = helper.make_tensor_value_info("alpha", TensorProto.FLOAT, sizes)
     body = helper.make_graph(nodes, name, [image], [result], constants)
     proto = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     return proto
-
-
-def export(
-    model: keras.Model,
-    output: Path,
-    metadata: dict[str, str],
-    pictures: Sequence[Frame],
-    run: Callable[[bytes, Frame], Alpha],
-    tolerance: float = 1e-4,
-) -> float:
-    """Write `model` as an ONNX file if it gives what Keras gives on every picture; return the worst difference.
-
-    Args:
-        model: a network of `unet`, in float32.
-        output: the file to write, with `metadata` inside; it is replaced whole or not at all.
-        pictures: at least one (H, W, 3) uint8 RGB picture, H and W multiples of 32.
-        run: gives a serialised model's (H, W) float32 alpha of a picture; here, because only `engine` knows a runtime.
-        tolerance: how far any pixel's alpha may lie from Keras'.
-
-    Raises:
-        ModelError: no pictures, a layer that cannot be exported, a difference over the tolerance. Nothing is written.
-        ArrayError: a picture that is not a Frame.
-        OutputError: the file cannot be written.
-    """
-    if not pictures:
-        raise ModelError(f"{output}: not written, there are no pictures to compare the export with Keras on")
-    content = to_onnx(model, metadata).SerializeToString()
-    worst = float(np.max([_difference(model, check_frame(picture), run(content, picture)) for picture in pictures]))
-    if not worst <= tolerance:  # written so that a NaN fails too
-        raise ModelError(f"{output}: not written, {worst:.3g} off Keras' alpha, over the tolerance {tolerance:g}")
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(content)
-    return worst
-
-
-def _difference(model: keras.Model, picture: Frame, alpha: Alpha) -> float:
-    wanted = keras.ops.convert_to_numpy(model(picture[None], training=False))[0, :, :, 0]
-    if alpha.shape != wanted.shape:  # numpy would broadcast some wrong shapes into a difference that looks right
-        raise ModelError(f"{model.name}: not written, its alpha has shape {alpha.shape}, Keras' has {wanted.shape}")
-    return float(np.abs(alpha - wanted).max())

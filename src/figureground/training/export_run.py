@@ -1,77 +1,165 @@
-"""A run's best weights as a model file, with what the file should say about itself."""
+"""A run's best weights as a model file, measured before it is kept, with what the file should say about itself."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
-from figureground.arrays import Alpha, Frame
-from figureground.data.manifest import read_manifest
+from figureground.arrays import Frame
+from figureground.atomic import atomic_path, check_writable
+from figureground.data.manifest import Item, read_manifest
 from figureground.engine import Engine
-from figureground.errors import TrainingError
+from figureground.errors import ModelError, TrainingError
+from figureground.evaluation.exported import ExportedModel
 from figureground.images import read_image
-from figureground.preprocess import Fit, to_input
-from figureground.training.export import export
+from figureground.preprocess import to_input
+from figureground.training.export import to_onnx
+from figureground.training.export_files import Write, litert_file, onnx_file, openvino_file, parts
+from figureground.training.export_gate import Comparison, Progress, compare, keras_alpha, refusal
+from figureground.training.export_target import Target
 from figureground.training.model import load_model
 
-PICTURES = 24
+PICTURES = 128  # of the val split, to measure on
+CALIBRATION = 100  # of the train split, for int8
 _PLACES = {"backgrounds", "dataset", "start"}  # paths on the machine of whoever trained
 
 
-def export_run(run: Path, output: Path) -> tuple[float, int]:
-    """Write the best weights of a run as an ONNX file, if it gives Keras' alphas on real pictures.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that was written, its figures, how many val pictures there are, why it was only kept by force, if so."""
 
-    The pictures are spread over the val split of the dataset that the run was trained on.
+    path: Path
+    figures: Comparison
+    val: int
+    forced: str
+
+
+def export_run(
+    run: Path, target: Target, output: Path | None = None, force: bool = False, progress: Progress | None = None
+) -> Exported:
+    """Write the best weights of a run as a model file, if that file finds people as well as the Keras model.
+
+    The file is run by its own runtime over pictures spread over the val split of the dataset that the run was trained
+    on, beside the Keras model and on one thread, if TensorFlow does not run in this process already.
 
     Args:
         run: a folder as `fit` leaves it.
-        output: the .onnx file.
-
-    Returns:
-        The worst difference of any pixel's alpha, and the number of pictures.
+        target: what to write; LiteRT files have one size, left out it is the recipe's `input_size` squared.
+        output: the file; left out: in the run's folder.
+        force: keep a file that is not as good, and say so in its metadata.
+        progress: called with the pictures done and the pictures in all.
 
     Raises:
         TrainingError: `run` holds no finished run.
         DatasetError: its dataset is gone.
-        ModelError: the file would differ from the Keras model; it is not written.
+        ModelError: the network cannot be spelt in that format, or the file is not as good; it is not written.
+        OutputError: it cannot be written.
+        MissingExtraError: the format's library is not installed.
     """
+    output = target.path(run, output)
+    config = _config(run)
+    dataset, side = Path(config["dataset"]), config["input_size"]
+    if target.format == "litert" and target.size is None:
+        target = Target(target.format, target.quantize, (side, side))
+    check_writable(output.parent)
+    _use_one_thread()
+    model = load_model(run / "best.keras")
+    train, val = read_manifest(dataset, "train"), read_manifest(dataset, "val")
+    metadata = _metadata(config, target, train)
+    write = _converted(model, target, train, side)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"measured{output.suffix}"
+        write(path, metadata)
+        try:
+            network = Engine(path) if target.format == "onnx" else ExportedModel(path)
+            figures = compare(network, keras_alpha(model), _spread(val), progress)
+        except ModelError as error:
+            raise ModelError(f"{output}: not written, {str(error).removeprefix(f'{path}: ')}") from error
+        why = refusal(figures, exact=not target.quantize)
+        if why and not force:
+            raise ModelError(f"{output}: not written, {why}; --force keeps it")
+        metadata |= {"scores": json.dumps(_scores(figures))} | ({"forced": "true"} if why else {})
+        _place(write, metadata, Path(folder) / f"final{output.suffix}", output)
+    return Exported(output, figures, len(val), why)
+
+
+def _config(run: Path) -> dict[str, Any]:
     try:
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if {"name", "input_size", "dataset"} <= {*config}:
+            return dict(config)
+    except (OSError, ValueError, TypeError) as error:
         raise TrainingError(f"{run}: holds no run; make one with `figureground train`") from error
-    model = load_model(run / "best.keras")
-    size = config["input_size"]
-    items = read_manifest(Path(config["dataset"]), "val")
-    pictures = [_as_input(read_image(item.image), size) for item in items[:: max(1, len(items) // PICTURES)]]
-    metadata = {
+    raise TrainingError(f"{run / 'config.json'}: holds no run's settings; make a run with `figureground train`")
+
+
+def _use_one_thread() -> None:
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # it runs already: too late
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def _metadata(config: dict[str, Any], target: Target, train: Sequence[Item]) -> dict[str, str]:
+    return {
         "name": config["name"],
-        "size": str(size),
+        "size": str(config["input_size"]),
         "channels": "RGB",
+        "quantize": target.quantize or "none",
         "recipe": json.dumps({key: config[key] for key in sorted(config.keys() - _PLACES)}),
-        "licence": ", ".join(sorted({item.licence for item in read_manifest(Path(config["dataset"]), "train")})),
+        "licence": ", ".join(sorted({item.licence for item in train})),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        difference = export(model, output, metadata, pictures, _Runner(Path(folder)))
-    return difference, len(pictures)
 
 
-class _Runner:
-    """Runs serialised models with the engine that users will run them with."""
+def _converted(model: keras.Model, target: Target, train: Sequence[Item], side: int) -> Write:
+    pictures = _calibration(target, train, side) if target.quantize == "int8" else []
+    if target.format == "litert":
+        from figureground.training.export_litert import to_litert
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "model.onnx"
-        self._engine: Engine | None = None
+        return litert_file(to_litert(model, target.size or (side, side), target.quantize, pictures))
+    proto = to_onnx(model, target.size)
+    if target.quantize:
+        from figureground.training.export_onnx import to_half, to_int8
 
-    def __call__(self, content: bytes, picture: Frame) -> Alpha:
-        if self._engine is None:
-            self._path.write_bytes(content)
-            self._engine = Engine(self._path)
-        return self._engine.run(picture)
+        if target.quantize == "int8":
+            proto = to_int8(proto, pictures)
+        elif target.format == "onnx":
+            proto = to_half(proto)
+    return onnx_file(proto) if target.format == "onnx" else openvino_file(proto, halve=target.quantize == "fp16")
 
 
-def _as_input(frame: Frame, size: int) -> Frame:
-    fit = Fit.of(frame.shape[1], frame.shape[0], size)
+def _calibration(target: Target, train: Sequence[Item], side: int) -> list[Frame]:
+    chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION]
+    return [_as_input(read_image(train[row].image), target, side) for row in sorted(chosen)]
+
+
+def _as_input(frame: Frame, target: Target, side: int) -> Frame:
+    fit = target.fit(frame.shape[1], frame.shape[0], side)
     return to_input(frame, fit, np.empty((fit.input_height, fit.input_width, 3), np.uint8))
+
+
+def _spread(items: Sequence[Item]) -> list[Item]:
+    """`PICTURES` of them, evenly chosen; all, if there are fewer."""
+    return [items[row] for row in np.linspace(0, len(items) - 1, min(PICTURES, len(items))).astype(int)]
+
+
+def _scores(figures: Comparison) -> dict[str, Any]:
+    return asdict(figures) | {"iou_difference": -figures.drop}
+
+
+def _place(write: Write, metadata: dict[str, str], draft: Path, output: Path) -> None:
+    write(draft, metadata)
+    for part, place in zip(parts(draft), parts(output), strict=True):
+        with atomic_path(place) as temporary:
+            shutil.copyfile(part, temporary)

@@ -19,6 +19,7 @@ from figureground.training.events import Board
 from figureground.training.look import Row, conclude, look, out_of_patience
 from figureground.training.model import freeze_encoder
 from figureground.training.parts import Parts, begin, diverged
+from figureground.training.replicas import Devices
 from figureground.training.report import load_report
 from figureground.training.run import check_run
 from figureground.training.schedule import AVERAGE_EVERY, learning_rate, update_average
@@ -48,6 +49,7 @@ def fit(
     report: Callable[[Row], None] | None = None,
     watch: Callable[[Step], None] | None = None,
     save_every: float = SAVE_EVERY,
+    devices: Devices | None = None,
 ) -> Path:
     """Train `recipe` on the train split of `dataset`, validate on its val split, keep everything in `run`.
 
@@ -59,6 +61,7 @@ def fit(
         report: called with the row of metrics.csv after every validation.
         watch: called after every step.
         save_every: seconds between checkpoints within an epoch; there is one at the end of each in any case.
+        devices: where, as `open_devices` gives them; left out: the one device that the backend chooses.
 
     Returns:
         The path of `best.keras`: the best weights (averaged, where the recipe asks for it) by the
@@ -68,15 +71,20 @@ def fit(
         TrainingError: the loss is not finite, there is nothing to resume, or `run` holds another run.
         DatasetError: the dataset cannot be read, or cannot be learnt from.
         ImageError: a picture or a mask cannot be read.
+        RecipeError: a batch that cannot be shared out among the devices.
         OutputError: `run` cannot be written, or the disk is full; what it held is still there.
     """
+    devices = devices or Devices()
+    devices.check(recipe)
     check_run(recipe, dataset, run, resume)
     page = load_report()  # what is missing for it is told before the work, not after it
     keras.utils.set_random_seed(recipe.seed)
     cv2.setNumThreads(1)  # the batches have threads of their own
-    parts = begin(recipe, dataset, run, resume)
+    parts = begin(recipe, dataset, run, resume, devices)
     _train(parts, report, watch, save_every)
-    conclude(parts, page)
+    if devices.is_chief:
+        conclude(parts, page)
+    devices.from_chief([0.0])  # nobody leaves before the chief: the others' end would be an error to it
     return run / "best.keras"
 
 
@@ -84,12 +92,13 @@ def _train(
     parts: Parts, report: Callable[[Row], None] | None, watch: Callable[[Step], None] | None, save_every: float
 ) -> None:
     recipe, progress = parts.recipe, parts.progress
-    board = Board.start(parts.folder / "tensorboard", progress.epoch)
+    board = Board.start(parts.folder / "tensorboard", progress.epoch) if parts.devices.is_chief else None
     while progress.epoch < recipe.epochs and not out_of_patience(parts):
         loss, accuracy = _train_epoch(parts, watch, save_every)
         if progress.epoch % recipe.validate_every == 0 or progress.epoch == recipe.epochs:
             row = look(parts, loss, accuracy)
-            board.add(row)
+            if board:
+                board.add(row)
             if report:
                 report(row)
         _save(parts)
@@ -99,7 +108,8 @@ def _train_epoch(parts: Parts, watch: Callable[[Step], None] | None, save_every:
     """Train to the end of the epoch; give the means of loss and accuracy over its batches."""
     recipe, progress = parts.recipe, parts.progress
     freeze_encoder(parts.model, progress.epoch < recipe.freeze_encoder)
-    batches = training_batches(parts.train, parts.backgrounds, recipe, progress.epoch, len(progress.batches))
+    place, part = (progress.epoch, len(progress.batches)), (parts.devices.machine, parts.devices.machines)
+    batches = training_batches(parts.train, parts.backgrounds, recipe, *place, part=part)
     saved = time.monotonic()
     for batch in _timed(batches, progress):
         _train_step(parts, batch)
@@ -131,7 +141,7 @@ def _train_step(parts: Parts, batch: Batch) -> None:
     recipe, progress, steps = parts.recipe, parts.progress, parts.steps
     step = progress.epoch * steps + len(progress.batches)
     parts.model.optimizer.learning_rate.assign(learning_rate(recipe, steps, step))
-    loss, accuracy = (float(np.asarray(figure)) for figure in parts.model.train_on_batch(*batch))
+    loss, accuracy = parts.learn(batch)
     if not math.isfinite(loss):
         raise diverged(parts, f"the loss is {loss} in epoch {progress.epoch + 1}, step {step % steps + 1} of {steps}")
     # Counted over the whole run: an epoch may have fewer steps than lie between two updates.
@@ -157,4 +167,5 @@ def _save(parts: Parts) -> None:
             else f"epoch {progress.epoch}"
         )
         raise diverged(parts, f"weights are no longer finite after {after}")
-    save_checkpoint(parts.folder / "last.npz", parts.model, parts.average, parts.progress)
+    if parts.devices.is_chief:
+        save_checkpoint(parts.folder / "last.npz", parts.model, parts.average, parts.progress)

@@ -25,11 +25,15 @@ def look(parts: Parts, loss: float, accuracy: float) -> Row:
     """Validate; note it in the run's folder and keep the weights if they are the best so far."""
     recipe, folder, progress = parts.recipe, parts.folder, parts.progress
     parts.shown.set_weights(parts.average if recipe.average else parts.model.get_weights())
-    row = _row(parts, loss, accuracy) | validate(parts.logits, parts.val, recipe)
+    figures = validate(parts.logits, parts.val, recipe)
+    figures = dict(zip(figures, parts.devices.from_chief(list(figures.values())), strict=True))
+    row = _row(parts, loss, accuracy) | figures
     if not math.isfinite(row["val_loss"]):
         raise diverged(parts, f"the validation loss is {row['val_loss']} after epoch {progress.epoch}")
     progress.rows.append(row)
     _keep_best(parts, row)
+    if not parts.devices.is_chief:
+        return row
     write_metrics(folder / "metrics.csv", progress.rows)
     plot_curves(folder / "curves.png", progress.rows, progress.best_epoch)
     if recipe.sample_every and progress.epoch - progress.sampled >= recipe.sample_every:
@@ -60,8 +64,9 @@ def _keep_best(parts: Parts, row: Row) -> None:
     value = -row["val_iou"] if parts.recipe.choose_by == "val_iou" else row["val_loss"]
     if value < progress.best:
         progress.best, progress.best_epoch, progress.waited = value, progress.epoch, 0
-        with atomic_path(parts.folder / "best.keras") as temporary:
-            parts.shown.save(temporary)
+        if parts.devices.is_chief:
+            with atomic_path(parts.folder / "best.keras") as temporary:
+                parts.shown.save(temporary)
 
 
 def _draw(parts: Parts, name: str, title: str) -> list[Prediction]:

@@ -1,6 +1,6 @@
 """What training minimises. All take masks in [0, 1] and logits, (N, H, W, 1) float32, and give a scalar.
 
-Written with `keras.ops` alone, so that they run on any Keras backend. Every one is finite, with finite gradients,
+Written with `keras.ops`, so that they run on any Keras backend. Every one is finite, with finite gradients,
 for masks of nobody, masks of nothing but person, and logits up to 1e30.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
 
 from figureground.training.loss_terms import loss_terms
@@ -24,7 +25,7 @@ def cross_entropy(boundary_weight: float = 0.0) -> Loss:
         if boundary_weight == 0.0:
             return ops.mean(each)
         weight = 1.0 + boundary_weight * _edge(mask)
-        return ops.sum(each * weight) / ops.sum(weight)
+        return ops.sum(each * weight) / _mean_over_devices(ops.sum(weight))
 
     return loss
 
@@ -118,6 +119,21 @@ def _lovasz_slope(person: Any) -> Any:
 
 def _flat(pictures: Any) -> Any:
     return ops.reshape(pictures, (ops.shape(pictures)[0], -1))
+
+
+def _mean_over_devices(value: Any) -> Any:
+    """What each of TensorFlow's devices computes from its part of the batch, their mean; elsewhere it is `value`.
+
+    On JAX the devices compute as one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return value
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
 def _edge(mask: Any) -> Any:

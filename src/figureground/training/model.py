@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,19 @@ def trainable(recipe: Recipe) -> keras.Model:
     # XLA makes these networks several times slower on a CPU than TensorFlow's own kernels; JAX has nothing else.
     model.compile(optimizer, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
     optimizer.build(model.trainable_variables)  # before any layer is frozen: it must know them all
+    if keras.backend.backend() == "jax":
+        optimizer.stateless_apply = partial(_apply_to_what_learns, optimizer)
     return model
+
+
+def _apply_to_what_learns(optimizer: Any, state: list[Any], gradients: list[Any], values: list[Any]) -> Any:
+    """`stateless_apply`, which JAX's step calls, without its demand that everything learns: layers may be frozen."""
+    learnt = [variable for variable in optimizer._trainable_variables if variable.trainable]
+    known = [*zip(learnt, values, strict=True), *zip(optimizer.variables, state, strict=True)]
+    with keras.StatelessScope(state_mapping=known) as scope:
+        optimizer.apply(gradients, learnt)
+    changed = ([scope.get_current_value(variable) for variable in part] for part in (learnt, optimizer.variables))
+    return tuple(changed)
 
 
 def _optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
@@ -80,7 +93,7 @@ def freeze_encoder(model: keras.Model, frozen: bool) -> None:
         return
     for layer in encoder:
         layer.trainable = not frozen
-    model.make_train_function(force=True)  # the one there is was traced with the layers as they were
+    model.train_function = None  # the one there may be was traced with the layers as they were
 
 
 def begin_with(model: keras.Model, start: str) -> None:

@@ -14,6 +14,7 @@ from figureground.training.checkpoint import Progress, Weights, load_checkpoint
 from figureground.training.config import Recipe
 from figureground.training.dataset import Backgrounds, Samples, read_backgrounds
 from figureground.training.model import begin_with, build_network, trainable
+from figureground.training.replicas import Devices, Learner
 from figureground.training.run import config, environment, write_json
 from figureground.training.start import find_weights
 from figureground.training.unet import logits_model
@@ -28,7 +29,9 @@ class Parts:
     train: Samples
     val: Samples
     backgrounds: Backgrounds
+    devices: Devices
     model: keras.Model
+    learn: Learner
     shown: keras.Model
     logits: keras.Model
     average: Weights
@@ -39,22 +42,43 @@ class Parts:
         return len(self.train) // self.recipe.batch
 
 
-def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool) -> Parts:
+def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devices) -> Parts:
     train, val = _read(recipe, dataset)
     shown = build_network(recipe)
-    model = trainable(recipe)
+    with devices.scope():
+        model = trainable(recipe)
     average, progress = [np.array(w) for w in model.get_weights()], Progress()
     if resume:
-        for left in run.glob(".*.part.*"):  # of a run that was killed while it wrote
-            left.unlink()
+        if devices.is_chief:
+            for left in run.glob(".*.part.*"):  # of a run that was killed while it wrote
+                left.unlink()
         average, progress = load_checkpoint(run / "last.npz", model)
+        _check_same_place(devices, run, progress)
     elif recipe.start:
         begin_with(model, recipe.start)
         average = [np.array(w) for w in model.get_weights()]
-    write_json(run / "config.json", config(recipe, dataset))
-    write_json(run / "environment.json", environment(dataset, recipe.seed))
+    if devices.is_chief:
+        _describe(recipe, dataset, run, devices)
     logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
-    return Parts(recipe, run, train, val, _backgrounds(recipe), model, shown, logits, average, progress)
+    learn = devices.learner(model)
+    backgrounds = _backgrounds(recipe)
+    return Parts(recipe, run, train, val, backgrounds, devices, model, learn, shown, logits, average, progress)
+
+
+def _check_same_place(devices: Devices, run: Path, progress: Progress) -> None:
+    mine = [progress.epoch, len(progress.batches)]
+    chief = devices.from_chief(mine)
+    if chief != mine:
+        raise TrainingError(
+            f"{run}: machine {devices.machine} found a checkpoint of epoch, step {mine}, the chief one of {chief}; "
+            "put --output into a folder that all machines share"
+        )
+
+
+def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices) -> None:
+    used = {"devices": devices.count, "machines": devices.machines}
+    write_json(run / "config.json", config(recipe, dataset))
+    write_json(run / "environment.json", environment(dataset, recipe.seed) | used)
 
 
 def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:

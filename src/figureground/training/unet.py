@@ -6,6 +6,7 @@ Both take uint8 RGB pictures, hold their own normalisation, and end in two named
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,8 @@ class FusedBatchNorm(layers.BatchNormalization):
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not (training and self.trainable and keras.backend.backend() == "tensorflow"):
+        fused = keras.backend.backend() == "tensorflow" and not self.synchronized  # the kernel sees one device's share
+        if not (training and self.trainable and fused):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
@@ -137,13 +139,18 @@ def classic_unet(
             x = layers.MaxPooling2D(2)(x)
         x = _double_conv(x, channels)
         if level >= len(widths) - 2:
-            x = layers.Dropout(dropout)(x)
+            x = layers.Dropout(dropout, seed=_dropout_seed())(x)
         skips.append(x)
     for skip, channels in zip(skips[-2::-1], widths[-2::-1], strict=True):
         x = layers.Conv2DTranspose(channels, 2, strides=2, padding="same", kernel_initializer="he_normal")(x)
         x = _double_conv(layers.Concatenate()([skip, x]), channels)
     logits = layers.Conv2D(1, 1, dtype="float32", name="logits")(x)
     return _with_heads(picture, logits, "classic_unet")
+
+
+def _dropout_seed() -> int | None:
+    """None but on torch: there unseeded dropout draws from a state that no checkpoint holds."""
+    return random.randrange(2**31) if keras.backend.backend() == "torch" else None
 
 
 def _double_conv(x: Any, channels: int) -> Any:

@@ -64,7 +64,7 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
     """
     names: dict[str, dict[Any, str]] = {"categories": {}, "licenses": {}}
     fault: JsonError | None = None
-    problems = list[Problem]()
+    is_broken = False
     with joined() as images, joined() as annotations:
         try:
             for key, index, value in stream_json(file):
@@ -72,16 +72,15 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
                 try:
                     _keep(key, value, place, names, images, annotations)
                 except (ValidationError, DatasetError) as error:
+                    is_broken = True
                     name = storable(str(value.get("id", ""))) if isinstance(value, dict) else ""
-                    reason = explain(error) if isinstance(error, ValidationError) else str(error)
-                    problems.append(Problem(str(file), place, name, "rejected", reason))
+                    yield Problem(str(file), place, name, "rejected", explain(error))
         except JsonError as error:
             fault = error
-        yield from problems
         yield from _pictures(file, names, images, annotations)
     if fault:
         raise fault
-    if not names["categories"] and not problems:
+    if not names["categories"] and not is_broken:
         raise DatasetError("holds no categories: not COCO instances")
 
 
@@ -130,10 +129,8 @@ def _object(categories: dict[Any, str], place: str, annotation: dict[str, Any]) 
         return Object(name, place, "", None, f"there is no category with its category_id {category}")
     try:
         shape, mended = _shape(annotation["segmentation"])
-    except ValidationError as error:
+    except (ValidationError, DatasetError) as error:
         return Object(name, f"{place}.segmentation", categories[category], None, explain(error))
-    except DatasetError as error:
-        return Object(name, f"{place}.segmentation", categories[category], None, str(error))
     return Object(name, place, categories[category], shape, mended)
 
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -21,7 +21,7 @@ from figureground.errors import DatasetError
 
 NAME = "via"
 SUFFIXES = (".json", ".csv")
-_MAX_CELL = 16 << 20  # characters; csv's own limit is too small for some outlines
+_MAX_ROW = 16 << 20  # characters; csv's own limit, of a cell, is too small for some outlines
 _HEADER = re.compile(r"#?filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,")
 _ENTRY = re.compile(r'\s*\{\s*"(_via_[a-z_]+"\s*:|(?:[^"\\]|\\.)*"\s*:\s*\{)')
 _KEYS = re.compile(r'"(_via_img_metadata|_via_settings|file_attributes|shape_attributes|region_attributes)"\s*:')
@@ -120,18 +120,37 @@ def _rows(file: Path, labels: Labels) -> Iterator[Record]:
 
 
 def _keep(file: Path, regions: Join, labels: Labels) -> Iterator[Problem]:
-    csv.field_size_limit(_MAX_CELL)
     with file.open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.reader(opened)
-        next(reader, None)
-        for row in filter(None, reader):
-            place = f"line {reader.line_num}"
+        rows = _cells(opened)
+        next(rows, None)
+        for line, row in rows:
+            place = f"line {line}"
             if len(row) < 7:
                 yield Problem(str(file), place, "", "rejected", f"{len(row)} columns, want 7")
                 continue
             *names, _, _, _, number, shape, attributes = row
             regions.add(",".join(names), [place, [number, shape, attributes]])  # VIA does not quote commas in names
             labels.survey(_json(attributes))
+
+
+def _cells(file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """The line that each row ends on, and its cells; `csv` by itself would read on in a row that does not end."""
+    length = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal length
+        while line := file.readline(_MAX_ROW + 1):
+            length += len(line)
+            if length > _MAX_ROW:
+                raise csv.Error(f"a row of more than {_MAX_ROW >> 20} million characters")
+            yield line
+
+    csv.field_size_limit(_MAX_ROW)
+    reader = csv.reader(lines())
+    for row in reader:
+        length = 0
+        if row:
+            yield reader.line_num, row
 
 
 def _of_cells(place: str, cells: list[str], labels: Labels) -> Object:
@@ -153,8 +172,6 @@ def _object(name: str, place: str, region: Any, labels: Labels) -> Object:
         found = _Region.model_validate(region)
         label = labels.of(found.attributes)
         shape = shape_of(found.shape)
-    except ValidationError as error:
+    except (ValidationError, DatasetError) as error:
         return Object(name, place, label, None, explain(error))
-    except DatasetError as error:
-        return Object(name, place, label, None, str(error))
     return Object(name, place, label, shape if label else None, "" if label else _LABEL_MISSING)

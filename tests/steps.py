@@ -36,11 +36,16 @@ def weights(model: Any) -> list[NDArray[np.float32]]:
 
 
 def losses(recipe: Recipe, devices: Devices, steps: int) -> list[float]:
-    """The losses before each of `steps` steps of the optimizer."""
+    """The loss before each of `steps` steps of the optimizer, and at last the norm of the gradients' moving average.
+
+    The norm is there because Adam's steps, and so the losses, are the same for gradients of another scale.
+    """
     from figureground.training.model import trainable
 
     with devices.scope():
         model = trainable(recipe)
     model.set_weights(weights(model))
     learn = devices.learner(model)
-    return [learn(batch(recipe))[0] for _ in range(steps)]
+    found = [learn(batch(recipe))[0] for _ in range(steps)]
+    average = [np.asarray(variable) for variable in model.optimizer.variables if "momentum" in variable.path]
+    return [*found, float(np.sqrt(sum(np.square(part).sum() for part in average)))]

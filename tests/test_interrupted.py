@@ -124,6 +124,21 @@ def test_killed_within_an_epoch_it_goes_on_from_there(dataset: Path, uninterrupt
     assert_the_same(run, uninterrupted)
 
 
+def test_stopped_at_a_step_it_goes_on_from_there(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    steps = 0
+
+    def stop() -> bool:
+        nonlocal steps
+        steps += 1
+        return steps == 2
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(CLASSIC, dataset, tmp_path / "run", stop=stop)
+    assert (progress(tmp_path / "run")["epoch"], len(progress(tmp_path / "run")["batches"])) == (0, 2)
+    fit(CLASSIC, dataset, tmp_path / "run", resume=True)
+    assert_the_same(tmp_path / "run", uninterrupted)
+
+
 def run_command(*arguments: object, limit: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
     line = [*COMMAND, *map(str, arguments)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -155,9 +170,10 @@ def test_ctrl_c_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     command = f"figureground train {shlex.quote(str(dataset))} --output 'my run' --resume"
-    first, second = complaints(err)
-    assert first == f"figureground: go on with:  {command}"
-    assert second.startswith("figureground: interrupted; ")
+    saving, go_on, end = complaints(err)
+    assert saving.startswith("figureground: saving after this step; ")
+    assert go_on == f"figureground: go on with:  {command}"
+    assert end.startswith("figureground: interrupted; ")
     assert not list((tmp_path / "my run").rglob("*.part*"))
     kept = progress(tmp_path / "my run")["epoch"]
     arguments = [*shlex.split(command)[2:], "--epochs", str(kept + 1)]

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli_data import Dataset
-from figureground.terminal import Json, complain, needs, progress_bar
+from figureground.terminal import Json, complain, ctrl_c_waits, needs, progress_bar
 
 if TYPE_CHECKING:
     from figureground.evaluation.compare import Comparison, StreamComparison
     from figureground.training.export_run import Exported
 
+SAVING = "saving after this step; press Ctrl-C again to leave it at the last checkpoint"
 Model = Annotated[
     str, typer.Argument(help="A shipped model (small, base), an .onnx, .tflite or .xml file, or a peer's .toml.")
 ]
@@ -86,8 +87,9 @@ def train(
         from figureground.training.fit import fit
 
     try:
-        with shown(used.is_chief and sys.stderr.isatty()) as (report, watch):
-            best = fit(chosen, dataset, output, resume, report if used.is_chief else None, watch, devices=used)
+        with shown(used.is_chief and sys.stderr.isatty()) as (report, watch), ctrl_c_waits(SAVING) as stop:
+            told = report if used.is_chief else None
+            best = fit(chosen, dataset, output, resume, told, watch, devices=used, stop=stop)
     except KeyboardInterrupt:
         complain(_go_on(dataset, output))
         raise

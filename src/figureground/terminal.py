@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +32,25 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"{error.name}, which this command needs,", extra) from error
+
+
+@contextmanager
+def ctrl_c_waits(message: str) -> Iterator[Callable[[], bool]]:
+    """Hold a first Ctrl-C back, with a `message`, and give what tells whether there was one; a second one ends all."""
+    before, asked = signal.getsignal(signal.SIGINT), False
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+        complain(message)
+
+    if before is signal.default_int_handler:  # not where it is ignored, as in the background of a shell
+        signal.signal(signal.SIGINT, hold)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def progress_bar(unit: str) -> Progress:

@@ -50,6 +50,7 @@ def fit(
     watch: Callable[[Step], None] | None = None,
     save_every: float = SAVE_EVERY,
     devices: Devices | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train `recipe` on the train split of `dataset`, validate on its val split, keep everything in `run`.
 
@@ -62,6 +63,7 @@ def fit(
         watch: called after every step.
         save_every: seconds between checkpoints within an epoch; there is one at the end of each in any case.
         devices: where, as `open_devices` gives them; left out: the one device that the backend chooses.
+        stop: asked after every step; once true, the step is saved and the run ends with a KeyboardInterrupt.
 
     Returns:
         The path of `best.keras`: the best weights (averaged, where the recipe asks for it) by the
@@ -73,6 +75,7 @@ def fit(
         ImageError: a picture or a mask cannot be read.
         RecipeError: a batch that cannot be shared out among the devices.
         OutputError: `run` cannot be written, or the disk is full; what it held is still there.
+        KeyboardInterrupt: `stop` asked for it.
     """
     devices = devices or Devices()
     devices.check(recipe)
@@ -81,7 +84,7 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     cv2.setNumThreads(1)  # the batches have threads of their own
     parts = begin(recipe, dataset, run, resume, devices)
-    _train(parts, report, watch, save_every)
+    _train(parts, report, watch, save_every, stop)
     if devices.is_chief:
         conclude(parts, page)
     devices.from_chief([0.0])  # nobody leaves before the chief: the others' end would be an error to it
@@ -89,12 +92,16 @@ def fit(
 
 
 def _train(
-    parts: Parts, report: Callable[[Row], None] | None, watch: Callable[[Step], None] | None, save_every: float
+    parts: Parts,
+    report: Callable[[Row], None] | None,
+    watch: Callable[[Step], None] | None,
+    save_every: float,
+    stop: Callable[[], bool],
 ) -> None:
     recipe, progress = parts.recipe, parts.progress
     board = Board.start(parts.folder / "tensorboard", progress.epoch) if parts.devices.is_chief else None
     while progress.epoch < recipe.epochs and not out_of_patience(parts):
-        loss, accuracy = _train_epoch(parts, watch, save_every)
+        loss, accuracy = _train_epoch(parts, watch, save_every, stop)
         if progress.epoch % recipe.validate_every == 0 or progress.epoch == recipe.epochs:
             row = look(parts, loss, accuracy)
             if board:
@@ -104,7 +111,9 @@ def _train(
         _save(parts)
 
 
-def _train_epoch(parts: Parts, watch: Callable[[Step], None] | None, save_every: float) -> tuple[float, float]:
+def _train_epoch(
+    parts: Parts, watch: Callable[[Step], None] | None, save_every: float, stop: Callable[[], bool]
+) -> tuple[float, float]:
     """Train to the end of the epoch; give the means of loss and accuracy over its batches."""
     recipe, progress = parts.recipe, parts.progress
     freeze_encoder(parts.model, progress.epoch < recipe.freeze_encoder)
@@ -115,9 +124,11 @@ def _train_epoch(parts: Parts, watch: Callable[[Step], None] | None, save_every:
         _train_step(parts, batch)
         if watch:
             watch(_step(parts))
-        if time.monotonic() - saved >= save_every:
+        if (is_asked := stop()) or time.monotonic() - saved >= save_every:
             _save(parts)
             saved = time.monotonic()
+        if is_asked:
+            raise KeyboardInterrupt
     loss, accuracy = np.mean(progress.batches, axis=0).tolist()
     progress.epoch, progress.batches = progress.epoch + 1, []
     return loss, accuracy

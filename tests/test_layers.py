@@ -33,6 +33,8 @@ RESOURCES = ("models",)  # a folder of files: it holds no code, so it stands in 
 OWNERS: dict[str, str | tuple[str, ...]] = {
     "keras": "training.",
     "tensorflow": "training.",
+    "jax": "training.",
+    "torch": "training.",
     "onnx": "training.",
     "matplotlib": "training.",
     "onnxruntime": ("engine", "training.export_onnx"),  # the latter for its quantisation only

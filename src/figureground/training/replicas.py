@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.errors import RecipeError
+from figureground.errors import RecipeError, TrainingError
 from figureground.training.config import Recipe
 from figureground.training.dataset import Batch
 from figureground.training.model import accuracy
@@ -112,7 +112,10 @@ class TensorFlowDevices(Devices):
 
         def learner(batch: Batch) -> tuple[float, float]:
             frames, masks = (self._shared_out(array) for array in batch)
-            return _figures(traced(frames, masks, len(model.trainable_variables)))
+            try:
+                return _figures(traced(frames, masks, len(model.trainable_variables)))
+            except tf.errors.UnavailableError as error:
+                raise TrainingError("another machine is gone; start all of them again with --resume") from error
 
         return learner
 

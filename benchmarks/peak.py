@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
+# A process of its own between this one and the command: Linux counts the peak of whoever starts a program as the
+# program's own, and this one is small.
+LAUNCHER = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
 
 def peak_memory(*arguments: object) -> float:
-    """Run `figureground ARGUMENTS`; megabytes (10^6) resident at the peak, in the largest of its processes.
-
-    By a shell that stays: Linux counts the peak memory of whoever starts a program as the program's own.
-    """
-    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "figureground", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{arguments[0]} ended with {os.waitstatus_to_exitcode(status)}")
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    """Run `figureground ARGUMENTS`; megabytes (10^6) resident at the peak, in the largest of its processes."""
+    command = [sys.executable, "-m", "figureground", *map(str, arguments)]
+    done = subprocess.run([sys.executable, "-c", LAUNCHER, *command], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{arguments[0]} ended with {done.returncode}")
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024) / 1e6

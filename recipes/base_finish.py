@@ -4,7 +4,8 @@
         --set start=runs/base/best.keras --output runs/base_finish
 
 150 to 370 s an epoch on two CPU cores with other work beside it; val accuracy .964 and IoU .868 at epoch 8, flat from
-there. The shipped weights are those of epoch 8 (the run was shortened to 15 epochs at epoch 10).
+there (the run was shortened to 15 epochs at epoch 10). The shipped weights went on from epoch 8 with pictures that
+models have labelled, see recipes/README.md.
 """
 
 from figureground.training.config import Augment, Recipe

@@ -19,10 +19,6 @@ SIDES = st.integers(1, 8000)
 SIZES = st.integers(1, 16).map(lambda n: n * STRIDE)
 
 
-def picture_for(fit: Fit) -> Frame:
-    return np.zeros((fit.input_height, fit.input_width, 3), np.uint8)
-
-
 @given(SIDES, SIDES, SIZES)
 def test_a_picture_keeps_its_shape(width: int, height: int, size: int) -> None:
     fit = Fit.of(width, height, size)
@@ -80,7 +76,7 @@ def test_a_picture_in_one_size_is_as_large_as_it_can_be(width: int, height: int,
 @settings(deadline=None, max_examples=60)
 def test_the_border_repeats_the_last_row_and_column(width: int, height: int, size: int, seed: int) -> None:
     fit = Fit.of(width, height, size)
-    got = to_input(noise(width, height, seed), fit, picture_for(fit))
+    got = to_input(noise(width, height, seed), fit)
     inside = got[: fit.height, : fit.width]
     border = ((0, fit.input_height - fit.height), (0, fit.input_width - fit.width), (0, 0))
     np.testing.assert_array_equal(got, np.pad(inside, border, mode="edge"))
@@ -89,7 +85,7 @@ def test_the_border_repeats_the_last_row_and_column(width: int, height: int, siz
 @pytest.mark.parametrize(("width", "height"), [(100, 70), (64, 64), (200, 333), (31, 17), (700, 300)])
 def test_the_picture_inside_is_a_bilinear_resize(width: int, height: int) -> None:
     frame, fit = noise(width, height), Fit.of(width, height, 128)
-    got = to_input(frame, fit, picture_for(fit))[: fit.height, : fit.width]
+    got = to_input(frame, fit)[: fit.height, : fit.width]
     want = resize(
         frame.astype(np.float64), (fit.height, fit.width), order=1, mode="edge", anti_aliasing=False, clip=False
     )
@@ -99,7 +95,7 @@ def test_the_picture_inside_is_a_bilinear_resize(width: int, height: int) -> Non
 @pytest.mark.parametrize(("width", "height"), [(1024, 1024), (512, 2048)])
 def test_a_picture_shrunk_much_is_the_mean_of_all_its_pixels(width: int, height: int) -> None:
     frame, fit = noise(width, height), Fit.of(width, height, 128)
-    got = to_input(frame, fit, picture_for(fit))[: fit.height, : fit.width]
+    got = to_input(frame, fit)[: fit.height, : fit.width]
     blocks = frame.reshape(height // 8, 8, width // 8, 8, 3)
     assert np.abs(got - blocks.mean((1, 3))).max() <= 0.51
 
@@ -107,7 +103,7 @@ def test_a_picture_shrunk_much_is_the_mean_of_all_its_pixels(width: int, height:
 def identity_network(frame: Frame, size: int) -> Alpha:
     """Through a network that says the red channel."""
     fit = Fit.of(frame.shape[1], frame.shape[0], size)
-    picture = to_input(frame, fit, picture_for(fit))
+    picture = to_input(frame, fit)
     return to_alpha(picture[:, :, 0].astype(np.float32) / 255, fit)
 
 

@@ -118,8 +118,7 @@ class _OurFrame:
 
     # As `Engine` does it, memory for the input and the alpha included.
     def _resize(self) -> None:
-        picture = np.empty((self.fit.input_height, self.fit.input_width, 3), np.uint8)
-        self.picture = to_input(self.frame, self.fit, picture)
+        self.picture = to_input(self.frame, self.fit)
 
     def _infer(self) -> None:
         self.output = self.engine.run(self.picture)

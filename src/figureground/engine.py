@@ -63,9 +63,7 @@ class Engine:
         """
         check_frame(frame)
         fit = self.fit(frame.shape[1], frame.shape[0])
-        # New at every call: in memory shared between threads one frame's alpha could become another's.
-        picture = np.empty((fit.input_height, fit.input_width, 3), np.uint8)
-        return to_alpha(self.run(to_input(frame, fit, picture)), fit)
+        return to_alpha(self.run(to_input(frame, fit)), fit)
 
     def fit(self, width: int, height: int) -> Fit:
         """How a frame of `width` x `height` pixels lies in the network's input."""

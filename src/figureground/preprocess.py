@@ -59,8 +59,12 @@ def _longest(size: int, aspect: float) -> int:
     return int(size * min(math.sqrt(aspect), MOST)) // STRIDE * STRIDE
 
 
-def to_input(frame: Frame, fit: Fit, out: Frame) -> Frame:
-    """Scale `frame` into `out`, (input_height, input_width, 3) uint8 RGB, and fill the border; returns `out`."""
+def to_input(frame: Frame, fit: Fit) -> Frame:
+    """Scale `frame` and fill the border: (input_height, input_width, 3) uint8 RGB, new at every call.
+
+    In memory shared between threads one frame's alpha could become another's.
+    """
+    out = np.empty((fit.input_height, fit.input_width, 3), np.uint8)
     inside = out[: fit.height, : fit.width]
     if frame.shape[0] > 6 * fit.height or frame.shape[1] > 6 * fit.width:
         # Linear resize reads four pixels whatever the factor: beyond this it turns texture into noise.

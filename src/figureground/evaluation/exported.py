@@ -146,8 +146,7 @@ class ExportedModel:
         """
         check_frame(frame)
         fit = self.fit(frame.shape[1], frame.shape[0])
-        picture = np.empty((fit.input_height, fit.input_width, 3), np.uint8)
-        return to_alpha(self.run(to_input(frame, fit, picture)), fit)
+        return to_alpha(self.run(to_input(frame, fit)), fit)
 
     def fit(self, width: int, height: int) -> Fit:
         """How a frame of `width` x `height` pixels lies in the network's input."""

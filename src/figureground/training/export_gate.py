@@ -83,7 +83,7 @@ def _over(each: Sequence[Figures]) -> Figures:
 def _picture(network: Network, reference: Callable[[Frame], Alpha], item: Item) -> tuple[Figures, Figures, float]:
     frame, truth = read_image(item.image), read_matte(item.mask) >= 128
     fit = network.fit(frame.shape[1], frame.shape[0])
-    picture = to_input(frame, fit, np.empty((fit.input_height, fit.input_width, 3), np.uint8))
+    picture = to_input(frame, fit)
     wanted, wanted_time = _timed(reference, picture)
     alpha, alpha_time = _timed(network.run, picture)
     if alpha.shape != wanted.shape:  # numpy would broadcast some wrong shapes into a difference that looks right

@@ -141,12 +141,8 @@ def _converted(model: keras.Model, target: Target, train: Sequence[Item], side: 
 
 def _calibration(target: Target, train: Sequence[Item], side: int) -> list[Frame]:
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION]
-    return [_as_input(read_image(train[row].image), target, side) for row in sorted(chosen)]
-
-
-def _as_input(frame: Frame, target: Target, side: int) -> Frame:
-    fit = target.fit(frame.shape[1], frame.shape[0], side)
-    return to_input(frame, fit, np.empty((fit.input_height, fit.input_width, 3), np.uint8))
+    frames = (read_image(train[row].image) for row in sorted(chosen))
+    return [to_input(frame, target.fit(frame.shape[1], frame.shape[0], side)) for frame in frames]
 
 
 def _spread(items: Sequence[Item]) -> list[Item]:

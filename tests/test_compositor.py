@@ -109,8 +109,8 @@ def test_an_edge_is_freed_of_the_room(blur: float, room: tuple[int, int, int] | 
 def reference_nearby(frame: Frame, matte: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The weighted mean of the sure pixels around each, in float64 and by another library; small pictures only."""
     voice = np.where(matte > 128, np.maximum(np.clip((matte - 128.0) / 127, 0, 1) ** 16, 1e-6), 0)
-    smooth = [ndimage.gaussian_filter(voice * frame[:, :, i], GUIDE_SIGMA, mode="nearest", radius=10) for i in range(3)]
-    share = ndimage.gaussian_filter(voice, GUIDE_SIGMA, mode="nearest", radius=10)
+    smooth = [ndimage.gaussian_filter(voice * frame[:, :, i], GUIDE_SIGMA, mode="nearest", radius=6) for i in range(3)]
+    share = ndimage.gaussian_filter(voice, GUIDE_SIGMA, mode="nearest", radius=6)
     if voice.sum() == 0:
         return np.full(frame.shape, 128.0)
     mean = (voice[:, :, None] * frame).sum((0, 1)) / voice.sum()
@@ -253,7 +253,7 @@ def test_an_alpha_in_eight_bits_is_rounded(share: float) -> None:
 @settings(deadline=None, max_examples=40)
 def test_a_weighted_blur_is_a_normalised_convolution(made: tuple[Frame, Alpha, Frame], sigma: float) -> None:
     frame, weight, _ = made
-    radius = (round(sigma * 8 + 1) | 1) // 2  # of OpenCV's kernel for floats
+    radius = round(3 * sigma)
     options = {"sigma": sigma, "mode": "nearest", "radius": radius}
     weight64 = weight.astype(np.float64)
     if not weight64.any():

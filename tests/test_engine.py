@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import figureground.engine
 import figureground.models
 from figureground.arrays import Frame
-from figureground.engine import SESSIONS, Engine, shipped_models
+from figureground.engine import SESSIONS, Engine, shipped_models, usable_devices
 from figureground.errors import ArrayError, ModelError
 from networks import Shape, save_network
 from scenes import BLUE, RED, noise, plain
@@ -233,3 +233,25 @@ def test_an_exported_run_folder_is_a_model(tmp_path: Path) -> None:
         Engine(tmp_path)
     shutil.copy(Engine("small").path, tmp_path / "model.onnx")
     assert Engine(tmp_path).path == tmp_path / "model.onnx"
+
+
+def test_the_processor_is_always_there_and_another_device_never_silently_it() -> None:
+    assert "cpu" in usable_devices()
+    assert Engine("small", device="cpu").device == "cpu"
+    with pytest.raises(ModelError, match=r"--device gpu: want one of cpu, cuda, .*; this ONNX Runtime has cpu"):
+        Engine("small", device="gpu")
+    missing = next(device for device in ("directml", "coreml") if device not in usable_devices())
+    with pytest.raises(ModelError, match=rf"--device {missing}: this ONNX Runtime has only cpu.*: .+"):
+        Engine("small", device=missing)
+
+
+@pytest.mark.parametrize("device", [name for name in usable_devices() if name != "cpu"] or ["none"])
+def test_every_other_device_finds_the_astronaut_or_says_why_not(device: str, astronaut: Frame) -> None:
+    if device == "none":
+        pytest.skip("this ONNX Runtime was made for the CPU only")
+    try:
+        alpha = Engine("small", device=device)(astronaut)
+    except ModelError as error:
+        assert device in str(error)  # noqa: PT017
+    else:
+        assert np.abs(alpha - Engine("small")(astronaut)).max() < 0.02

@@ -23,7 +23,7 @@ HEAVY = {
     "tensorflow",
     "torch",
 }
-RUNTIME = {"av", "cv2", "onnxruntime"}
+RUNTIME = {"av", "cv2", "onnxruntime", "starlette", "uvicorn"}
 
 
 def loaded_by(*modules: str) -> set[str]:

@@ -20,8 +20,11 @@ from figureground.engine import Engine
 from figureground.errors import FigureGroundError, InputError, OutputError
 from figureground.images import EXTENSIONS, read_image, write_image
 from figureground.pipeline import Compose, run
+from figureground.preprocess import crisp, tidy, to_input
+from figureground.refine import Refiner
 from figureground.sinks import OPAQUE_EXTENSIONS, TRANSPARENT_EXTENSIONS, encoding_for, video_sink
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
+from figureground.temporal import Stabiliser
 
 KINDS = ("composite", "cutout", "alpha")
 Progress = Callable[[Path, int, int], None]
@@ -214,7 +217,21 @@ def _replace_video(
         if progress is not None:
             progress(job.input, count, source.length)
 
-    return run(source, engine, compose if kind != "alpha" else _grey_as_rgb(compose), sink, sent)
+    return run(source, _steady(engine, source), compose if kind != "alpha" else _grey_as_rgb(compose), sink, sent)
+
+
+def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Alpha]:
+    """What `engine` does, for the frames of a video: steady where the picture stands still."""
+    stabiliser, refiner = Stabiliser(), Refiner()
+
+    def segment(frame: Frame) -> Alpha:
+        fit = engine.fit(frame.shape[1], frame.shape[0])
+        picture = to_input(frame, fit)
+        alpha = tidy(crisp(engine.run(picture), fit))
+        alpha = stabiliser(picture[: fit.height, : fit.width], alpha, source.time)
+        return refiner(frame, alpha, source.time)
+
+    return segment
 
 
 def make_compose(kind: str, background: Background | None) -> Compose:

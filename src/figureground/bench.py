@@ -21,7 +21,8 @@ from figureground.compositor import Compositor
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, MissingExtraError
 from figureground.evaluation.peers import TfliteModel
-from figureground.preprocess import to_alpha, to_input
+from figureground.preprocess import crisp, tidy, to_input
+from figureground.refine import refine
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
 STARTING_POINT = "the starting point: model.predict of the 31 M U-Net, float64 composite"
@@ -105,7 +106,8 @@ class _OurFrame:
         stages: dict[str, Callable[[], object]] = {
             "resize in": self._resize,
             "infer": self._infer,
-            "tidy, upsample": self._upsample,
+            "tidy": self._tidy,
+            "refine": self._refine,
             "composite": lambda: self.compositor(
                 self.frame, self.alpha, self.background(self.frame, self.alpha, Fraction(0))
             ),
@@ -123,8 +125,11 @@ class _OurFrame:
     def _infer(self) -> None:
         self.output = self.engine.run(self.picture)
 
-    def _upsample(self) -> None:
-        self.alpha = to_alpha(self.output, self.fit)
+    def _tidy(self) -> None:
+        self.small = tidy(crisp(self.output, self.fit))
+
+    def _refine(self) -> None:
+        self.alpha = refine(self.frame, self.small)
 
 
 def _scene(width: int, height: int) -> Frame:

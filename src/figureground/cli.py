@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from figureground import cli_data, cli_training
+from figureground import cli_data, cli_live, cli_training
 from figureground.errors import FigureGroundError
-from figureground.terminal import Json, complain, progress_bar
+from figureground.terminal import Json, complain, parse_size, progress_bar
 
 if TYPE_CHECKING:
     from figureground.batch import Result
@@ -114,16 +114,16 @@ def bench(
     from figureground.bench import bench as measure
     from figureground.bench import table
 
-    width, separator, height = size.partition("x")
-    if not (separator and width.isdigit() and height.isdigit() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
-        raise FigureGroundError(f"--size {size}: want WIDTHxHEIGHT up to 8192, as in 1280x720")
-    result = measure(int(width), int(height), threads, peers)
+    result = measure(*parse_size(size), threads, peers)
     print(json.dumps(asdict(result), indent=1) if as_json else table(result))
     return 0
 
 
 for command in (
     replace,
+    cli_live.live,
+    cli_live.serve,
+    cli_live.doctor,
     cli_data.prepare,
     cli_data.explore,
     cli_training.augment,

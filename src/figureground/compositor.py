@@ -7,7 +7,7 @@ sure pixels of the person nearby instead, and mixes with the frame's own as alph
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,8 +17,8 @@ from figureground.arrays import Alpha, Frame, check_alpha, check_frame
 from figureground.errors import ArrayError
 from figureground.smoothing import weighted_blur
 
-GUIDE_SIDE = 320  # pixels; the person's nearby colours are smooth, so they are found on a small copy
-GUIDE_SIGMA = 2.5
+GUIDE_SIDE = 224  # pixels; the person's nearby colours are smooth, so they are found on a small copy
+GUIDE_SIGMA = 2.0
 _LEVELS = np.arange(256)
 # How sure a pixel of each 8-bit alpha is of the person: 0 up to the half (0.5 is rounded to 128), 1 at 255.
 _SURE = np.clip((_LEVELS - 128) / 127, 0, 1)
@@ -60,10 +60,12 @@ def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
     """
     check_alpha(alpha, like=check_frame(frame))
     matte = to_uint8(alpha)
-    trust = cv2.LUT(matte, np.round(255 * _SURE).astype(np.uint8))
-    nearby = cv2.resize(_nearby_colours(frame, matte), frame.shape[1::-1])
-    rgb = cv2.add(_scaled(frame, cv2.merge((trust,) * 3)), _scaled(nearby, cv2.merge((255 - trust,) * 3)))
-    rgb[matte == 0] = 0
+    rgb = cv2.copyTo(frame, _whole(matte))
+    soft, where = _soft(matte)
+    if len(where):
+        sure = np.round(255 * _SURE).astype(np.uint8)[soft][:, None]
+        nearby = _weighed(_nearby_colours(frame, matte, where), 255 - sure)
+        rgb.reshape(-1, 3)[where] = cv2.add(_weighed(_taken(frame, where), sure), nearby)
     return np.dstack((rgb, matte))
 
 
@@ -76,40 +78,65 @@ def to_uint8(alpha: Alpha) -> NDArray[np.uint8]:
 class Compositor:
     """`composite` for a stream: the same result, in memory kept from frame to frame.
 
+    Whole pixels of person and background are copied; only the soft ones, a few in a hundred, are computed.
     The array it returns is overwritten by the next call.
     """
 
-    _memory: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    _out: Frame | None = None
+    _matte: NDArray[np.uint8] | None = None
 
     def __call__(self, frame: Frame, alpha: Alpha, background: Frame) -> Frame:
-        matte = cv2.convertScaleAbs(alpha, alpha=255.0, dst=self._get("matte", frame.shape[:2]))
-        nearby = self._get("nearby", frame.shape)
-        cv2.resize(_nearby_colours(frame, matte), frame.shape[1::-1], dst=nearby)
-        out, part = self._get("out", frame.shape), self._get("part", frame.shape)
-        self._weigh(frame, cv2.LUT(matte, _TRUST, dst=self._get("share", matte.shape)), out)
-        self._weigh(nearby, cv2.LUT(matte, _NEARBY, dst=self._get("share", matte.shape)), part)
-        cv2.add(out, part, dst=out)
-        self._weigh(background, cv2.bitwise_not(matte, dst=self._get("share", matte.shape)), part)
-        return cv2.add(out, part, dst=out)
-
-    def _weigh(self, picture: Frame, share: NDArray[np.uint8], out: Frame) -> None:
-        shares = cv2.merge((share, share, share), dst=self._get("shares", picture.shape))
-        cv2.multiply(picture, shares, dst=out, scale=1 / 255)
-
-    def _get(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        if name not in self._memory or self._memory[name].shape != shape:
-            self._memory[name] = np.empty(shape, np.uint8)
-        return self._memory[name]
+        if self._out is None or self._out.shape != frame.shape:
+            self._out = np.empty(frame.shape, np.uint8)
+            self._matte = np.empty(frame.shape[:2], np.uint8)
+        matte = np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0, dst=self._matte), np.uint8)
+        np.copyto(self._out, background)
+        cv2.copyTo(frame, _whole(matte), dst=self._out)
+        soft, where = _soft(matte)
+        if len(where):
+            own = _weighed(_taken(frame, where), _TRUST[soft][:, None])
+            nearby = _weighed(_nearby_colours(frame, matte, where), _NEARBY[soft][:, None])
+            behind = _weighed(_taken(background, where), 255 - soft[:, None])
+            self._out.reshape(-1, 3)[where] = cv2.add(cv2.add(own, nearby), behind)
+        return self._out
 
 
-def _nearby_colours(frame: Frame, matte: NDArray[np.uint8]) -> Frame:
-    """Around each pixel the mean colour of the sure pixels of the person; a small copy, at most GUIDE_SIDE a side."""
+def _whole(matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Not 0 where the matte is 255."""
+    return np.asarray(cv2.threshold(matte, 254, 255, cv2.THRESH_BINARY)[1], np.uint8)
+
+
+def _soft(matte: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """The values strictly between 0 and 255, and where they are in the flattened array."""
+    where = np.flatnonzero(matte - np.uint8(1) < 254)  # 0 - 1 is 255
+    return np.take(matte.ravel(), where), where
+
+
+def _taken(picture: Frame, where: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """The colours, (N, 3), of some pixels."""
+    return np.take(np.ascontiguousarray(picture).reshape(-1, 3), where, axis=0)
+
+
+def _weighed(colours: NDArray[np.uint8], share: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, 3) colours times (N, 1) shares of 255."""
+    return np.asarray(cv2.multiply(colours, np.repeat(share, 3, axis=1), scale=1 / 255), np.uint8)
+
+
+def _nearby_colours(frame: Frame, matte: NDArray[np.uint8], where: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Around each pixel of `where` the mean colour of the sure pixels of the person: (N, 3).
+
+    Found on a small copy, at most GUIDE_SIDE a side.
+    """
+    height, width = matte.shape
     scale = min(1.0, GUIDE_SIDE / max(matte.shape))
-    size = tuple(max(1, round(side * scale)) for side in matte.shape[::-1])
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     # Single pixels, no means: a mean with a pixel of the room would let its colour in.
     small, weight = (cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST) for picture in (frame, matte))
-    return weighted_blur(np.asarray(small, np.uint8), cv2.LUT(weight, _VOICE), GUIDE_SIGMA)
-
-
-def _scaled(picture: Frame, share: NDArray[np.uint8]) -> Frame:
-    return cv2.multiply(picture, share, scale=1 / 255)
+    blurred = weighted_blur(np.asarray(small, np.uint8), cv2.LUT(weight, _VOICE), GUIDE_SIGMA)
+    # Read between its pixels as a resize would. OpenCV takes no more than 32767 points in a row.
+    rows, columns = np.divmod(np.resize(where, (-(-len(where) // 1024), 1024)), width)
+    x, y = ((columns + 0.5) * (size[0] / width) - 0.5, (rows + 0.5) * (size[1] / height) - 0.5)
+    found = cv2.remap(
+        blurred, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(found.reshape(-1, 3)[: len(where)], np.uint8)

@@ -17,10 +17,19 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.errors import ModelError
-from figureground.preprocess import STRIDE, Fit, to_alpha, to_input
+from figureground.preprocess import STRIDE, Fit, crisp, tidy, to_input
+from figureground.refine import refine
 
 SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
 MAX_SIZE = 4096
+# What each device needs of ONNX Runtime, and the package that has it.
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider", "onnxruntime"),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
+}
 DEFAULT_SIZE = 256  # side of a square with as many pixels as the input, where a model does not name its own
 
 
@@ -32,14 +41,17 @@ class Engine:
             `figureground export`.
         threads: CPU threads for the network; 0: one a core. A small network gains nothing from a second one
             beside a video codec, and takes twice the CPU time.
+        device: cpu, cuda, openvino, coreml or directml: whatever this ONNX Runtime was made for.
 
     Raises:
-        ModelError: unknown name, altered or unreadable file, or a file of another shape.
+        ModelError: unknown name, altered or unreadable file, a file of another shape, or a device that cannot be used:
+            never is another one used instead.
     """
 
-    def __init__(self, model: str | Path = "small", threads: int = 1) -> None:
+    def __init__(self, model: str | Path = "small", threads: int = 1, device: str = "cpu") -> None:
+        check_device(device)
         self.path, self._content = _read(model)
-        self.threads = threads
+        self.threads, self.device = threads, device
         self._sessions: OrderedDict[tuple[int, int], ort.InferenceSession] = OrderedDict()
         self._lock = Lock()
         self.metadata, self._fixed = self._check(self._load({}))
@@ -63,11 +75,14 @@ class Engine:
         """
         check_frame(frame)
         fit = self.fit(frame.shape[1], frame.shape[0])
-        return to_alpha(self.run(to_input(frame, fit)), fit)
+        return refine(frame, tidy(crisp(self.run(to_input(frame, fit)), fit)))
 
-    def fit(self, width: int, height: int) -> Fit:
-        """How a frame of `width` x `height` pixels lies in the network's input."""
-        return Fit.into(width, height, *self._fixed) if self._fixed else Fit.of(width, height, self.size)
+    def fit(self, width: int, height: int, size: int | None = None) -> Fit:
+        """How a frame of `width` x `height` pixels lies in the network's input.
+
+        A model of free size may be asked for another `size` than its own: fewer pixels cost less time.
+        """
+        return Fit.into(width, height, *self._fixed) if self._fixed else Fit.of(width, height, size or self.size)
 
     def run(self, picture: Frame) -> Alpha:
         """The bare network.
@@ -107,10 +122,15 @@ class Engine:
         options.log_severity_level = 3
         for name, value in sizes.items():
             options.add_free_dimension_override_by_name(name, value)
+        provider = PROVIDERS[self.device][0]
         try:
-            return ort.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(self._content, options, providers=[provider], enable_fallback=0)
         except Exception as error:
-            raise ModelError(f"{self.path}: not a model ONNX Runtime can load ({_first_line(error)})") from error
+            on = "" if self.device == "cpu" else f" on {self.device}"
+            raise ModelError(f"{self.path}: not a model ONNX Runtime can load{on} ({_first_line(error)})") from error
+        if provider not in session.get_providers():  # it takes the CPU by itself where a library or driver is missing
+            raise ModelError(f"--device {self.device}: ONNX Runtime cannot start it; see that its driver is installed")
+        return session
 
     def _check(self, session: ort.InferenceSession) -> tuple[dict[str, str], tuple[int, int] | None]:
         """Its metadata, and the width and height of its input if they are fixed."""
@@ -170,6 +190,26 @@ class ForeignNetwork:
         except Exception as error:
             raise ModelError(f"{self.path}: cannot run on a picture ({_first_line(error)})") from error
         return outputs
+
+
+def usable_devices() -> list[str]:
+    """The devices this ONNX Runtime was made for; whether one is there shows when a model is loaded on it."""
+    return [name for name, (provider, _) in PROVIDERS.items() if provider in ort.get_available_providers()]
+
+
+def check_device(device: str) -> None:
+    """
+    Raises:
+        ModelError: no such device, or not one of this ONNX Runtime; the message says which are and what to install.
+    """
+    has = ", ".join(usable_devices())
+    if device not in PROVIDERS:
+        raise ModelError(f"--device {device}: want one of {', '.join(PROVIDERS)}; this ONNX Runtime has {has}")
+    if device not in usable_devices():
+        package = PROVIDERS[device][1]
+        there = PROVIDERS["cpu"][1]
+        mend = f"pip uninstall -y {there} && pip install {package}" if package != there else "that takes a Mac"
+        raise ModelError(f"--device {device}: this ONNX Runtime has only {has}: {mend}")
 
 
 def shipped_models() -> dict[str, dict[str, object]]:

@@ -5,10 +5,12 @@ FigureGroundError           base: the message is one line with what, where and h
 ├── InputError              a file or folder that cannot be read, or holds nothing usable
 │   ├── ImageError          a picture: missing, truncated, too large, not a picture
 │   ├── VideoError          a video: missing, truncated, no video stream
+│   ├── CameraError         a camera that gives no pictures; NoCameraError: there is none of that name
 │   └── DatasetError        a dataset folder or its manifest
 ├── ModelError              a model that is unknown, altered, unreadable or of the wrong shape
 ├── OutputError             a result that cannot be written where it was asked for
 ├── BackgroundError         a background spec that cannot be understood
+├── SettingError            a setting of the live picture that is unknown or out of range
 ├── RecipeError             a training setting that is unknown or of the wrong type
 ├── TrainingError           training that cannot go on (loss not finite, nothing to resume)
 └── MissingExtraError       an optional part that is not installed; names the pip command
@@ -37,6 +39,19 @@ class VideoError(InputError):
     """A video that cannot be read."""
 
 
+class CameraError(InputError):
+    """A camera that gives no pictures; `reason` says why, `remedy` what to do."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}: {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
+
+class NoCameraError(CameraError):
+    """A camera that is not there."""
+
+
 class DatasetError(InputError):
     """A dataset folder that is not in the format `prepare` writes."""
 
@@ -51,6 +66,10 @@ class OutputError(FigureGroundError):
 
 class BackgroundError(FigureGroundError):
     """A background spec that cannot be understood."""
+
+
+class SettingError(FigureGroundError):
+    """A setting of the live picture that is unknown or out of range."""
 
 
 class RecipeError(FigureGroundError):

@@ -51,6 +51,15 @@ def read_image(path: str | Path) -> Frame:
     return np.array(picture.convert("RGB"))
 
 
+def read_rgba(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as (H, W, 4) uint8 RGBA, straight alpha; opaque where it has no transparency.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    return np.array(_to_srgb(_open(path)).convert("RGBA"))
+
+
 def read_matte(path: Path) -> NDArray[np.uint8]:
     """Read a mask or matte as an (H, W) uint8 array, 0 background to 255 person.
 
@@ -120,6 +129,16 @@ def _to_srgb(picture: Image.Image) -> Image.Image:
 def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
     # Pillow's own conversion cuts off at 255 instead of scaling.
     return np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture file as stored; only its head is read.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with _limited(path) as picture:
+        return picture.width, picture.height
 
 
 def stored_size(path: Path) -> tuple[int, int, int]:

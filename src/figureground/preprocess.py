@@ -77,14 +77,26 @@ def to_input(frame: Frame, fit: Fit) -> Frame:
 
 
 def to_alpha(output: Alpha, fit: Fit) -> Alpha:
-    """Cut the border off the network's `output`, (input_height, input_width), make it crisp, scale it to the frame.
+    """From the network's `output`, (input_height, input_width), to a new alpha of the frame's size."""
+    return enlarge(tidy(crisp(output, fit)), fit)
+
+
+def crisp(output: Alpha, fit: Fit) -> Alpha:
+    """Cut the border off the network's `output`, (input_height, input_width), and make it crisp.
 
     [LOW, HIGH] is stretched to [0, 1]: a sigmoid never says exactly 0 or 1, and without this a faint ghost of
-    the room shines through everywhere and the person is never quite opaque. 0.5 stays 0.5. Then `tidy`.
+    the room shines through everywhere and the person is never quite opaque. 0.5 stays 0.5.
+
+    Returns:
+        (height, width) float32 in [0, 1], at the network's resolution, new at every call.
     """
     crisp = (output[: fit.height, : fit.width] - np.float32(LOW)) * np.float32(1 / (HIGH - LOW))
-    np.clip(crisp, 0, 1, out=crisp)
-    return cv2.resize(tidy(crisp), (fit.frame_width, fit.frame_height))
+    return np.clip(crisp, 0, 1, out=crisp)
+
+
+def enlarge(alpha: Alpha, fit: Fit) -> Alpha:
+    """Scale an alpha of (height, width) to the frame's size, linearly."""
+    return cv2.resize(alpha, (fit.frame_width, fit.frame_height))
 
 
 def tidy(alpha: Alpha) -> Alpha:
@@ -94,6 +106,22 @@ def tidy(alpha: Alpha) -> Alpha:
     fold is often one; the gap between arm and body is larger. A speck covers less than SPECK, or is nowhere half
     person.
     """
+    if _has_holes(alpha >= 0.5):
+        _fill(alpha)
+    for top, left, bottom, right, inside in _patches(alpha > 0.1, connectivity=8):  # two and a half times as fast as 4
+        part = alpha[top:bottom, left:right]
+        if np.count_nonzero(inside) < SPECK * alpha.size or part[inside].max() < 0.5:
+            part[inside] = 0
+    return alpha
+
+
+def _has_holes(mask: Mask) -> bool:
+    """Whether anything is enclosed by `mask`: contours tell in a thirtieth of the time that labelling takes."""
+    _, tree = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return tree is not None and bool((tree.reshape(-1, 4)[:, 3] >= 0).any())
+
+
+def _fill(alpha: Alpha) -> None:
     height, width = alpha.shape
     holes = np.zeros(alpha.shape, np.uint8)
     for top, left, bottom, right, inside in _patches(alpha < 0.5):
@@ -102,17 +130,14 @@ def tidy(alpha: Alpha) -> Alpha:
             holes[top:bottom, left:right][inside] = 1
     if holes.any():
         alpha[cv2.dilate(holes, np.ones((5, 5), np.uint8)) > 0] = 1  # with their soft rim
-    for top, left, bottom, right, inside in _patches(alpha > 0.1):
-        part = alpha[top:bottom, left:right]
-        if np.count_nonzero(inside) < SPECK * alpha.size or part[inside].max() < 0.5:
-            part[inside] = 0
-    return alpha
 
 
-def _patches(mask: Mask) -> Iterator[tuple[int, int, int, int, Mask]]:
+def _patches(mask: Mask, connectivity: int = 4) -> Iterator[tuple[int, int, int, int, Mask]]:
     """The connected parts of `mask`: their boxes (top, left, bottom, right), and which pixels of them they are."""
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
-    for label in range(1, count):
+    _, labels, boxes, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        mask.view(np.uint8), connectivity, cv2.CV_32S, cv2.CCL_GRANA
+    )
+    for label in range(1, len(boxes)):
         left, top, width, height, _ = boxes[label].tolist()
         bottom, right = top + height, left + width
         yield top, left, bottom, right, labels[top:bottom, left:right] == label

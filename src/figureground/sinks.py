@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from figureground.atomic import atomic_path
 from figureground.errors import FigureGroundError, OutputError
-from figureground.sources import VideoSource
 
 OPAQUE_EXTENSIONS = (".mp4", ".mov", ".mkv", ".webm")
 TRANSPARENT_EXTENSIONS = (".mov", ".webm")
@@ -66,15 +65,40 @@ def encoding_for(path: Path, transparent: bool) -> Encoding:
     return Encoding("libvpx-vp9", "yuv420p", _VP9) if suffix == ".webm" else Encoding("libx264", "yuv420p", _H264)
 
 
+class Pictures(Protocol):
+    """What a file needs to know of its pictures, as a `VideoSource` does; `path` names the file with their sound."""
+
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def rate(self) -> Fraction: ...
+    @property
+    def aspect(self) -> Fraction: ...
+    @property
+    def tick(self) -> Fraction: ...
+    @property
+    def begin(self) -> Fraction: ...
+    @property
+    def colorspace(self) -> int: ...
+    @property
+    def primaries(self) -> int: ...
+    @property
+    def transfer(self) -> int: ...
+
+
 @contextmanager
-def video_sink(path: Path, like: VideoSource, transparent: bool = False) -> Iterator[VideoSink]:
+def video_sink(path: Path, like: Pictures, transparent: bool = False) -> Iterator[VideoSink]:
     """A video file like the one the frames came from: same size, rate, times, colours and sound.
 
     Nothing stands at `path` until the block ends without an error; then the whole file does.
 
     Args:
         path: .mp4, .mov, .mkv (H.264), .webm (VP9); transparent: .mov (ProRes 4444) or .webm.
-        like: the source of the frames.
+        like: the source of the frames; one without a path has no sound.
         transparent: pictures come as (H, W, 4) RGBA instead of (H, W, 3) RGB.
 
     Raises:
@@ -82,12 +106,10 @@ def video_sink(path: Path, like: VideoSource, transparent: bool = False) -> Iter
     """
     encoding = encoding_for(path, transparent)
     kind = _FORMATS[path.suffix.lower()]
-    with (
-        atomic_path(path) as temporary,
-        _writing(path),
-        av.open(str(like.path.absolute())) as heard,  # once more: the source reads the pictures at its own pace
-        av.open(str(temporary), "w", format=kind) as container,
-    ):
+    with atomic_path(path) as temporary, _writing(path), ExitStack() as opened:
+        # Once more: the source reads the pictures at its own pace.
+        heard = opened.enter_context(av.open(str(like.path.absolute()))) if like.path is not None else None
+        container = opened.enter_context(av.open(str(temporary), "w", format=kind))
         sink = VideoSink(container, encoding, like, heard)
         yield sink
         sink.finish()
@@ -97,7 +119,7 @@ class VideoSink:
     """What `video_sink` gives: takes pictures of the source's size, in order."""
 
     def __init__(
-        self, container: OutputContainer, encoding: Encoding, like: VideoSource, heard: InputContainer
+        self, container: OutputContainer, encoding: Encoding, like: Pictures, heard: InputContainer | None
     ) -> None:
         self._container = container
         self._like = like
@@ -115,7 +137,7 @@ class VideoSink:
         self._stream = stream
         self._first: Fraction | None = None
         self._pts = -1
-        self._sound = Sound(heard, container, like.begin)
+        self._sound = None if heard is None else Sound(heard, container, like.begin)
 
     def send(self, picture: NDArray[np.uint8], time: Fraction) -> None:
         """Write one (H, W, 3) or, for a transparent file, (H, W, 4) picture, to be shown at `time` seconds."""
@@ -133,12 +155,14 @@ class VideoSink:
         steady = self._first + on_grid(time - self._first, self._like.rate, self._like.tick)
         self._pts = frame.pts = max(round(steady / self._clock), self._pts + 1)  # no encoder takes one time twice
         self._container.mux(self._stream.encode(frame))
-        self._sound.copy_until(time)
+        if self._sound is not None:
+            self._sound.copy_until(time)
 
     def finish(self) -> None:
         """Write what the encoder still holds, and the rest of the sound."""
         self._container.mux(self._stream.encode(None))
-        self._sound.copy_until(None)
+        if self._sound is not None:
+            self._sound.copy_until(None)
 
 
 @contextmanager

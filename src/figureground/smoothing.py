@@ -26,12 +26,14 @@ def weighted_blur(frame: Frame, weight: NDArray[np.float32], sigma: float) -> Fr
     total = float(weight.sum())
     if total <= 0:
         return np.full_like(frame, 128)
-    weighted = frame.astype(np.float32)
-    weighted *= weight[:, :, None]
-    mean = np.array(cv2.mean(weighted)[:3], np.float32) * np.float32(weight.size / total)
-    near = cv2.GaussianBlur(weighted, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    share = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    weighted = cv2.multiply(frame, cv2.merge((weight,) * 3), dtype=cv2.CV_32F)
+    near, share = _smooth(weighted, sigma), _smooth(weight, sigma)
     little = np.float32(1e-4)
-    near += little * mean
-    near /= (share + little)[:, :, None]
-    return np.asarray(np.clip(near + 0.5, 0, 255), np.uint8)
+    near += np.array(cv2.mean(weighted)[:3], np.float32) * np.float32(little * weight.size / total)
+    share += little
+    return np.asarray(cv2.divide(near, cv2.merge((share,) * 3), dtype=cv2.CV_8U), np.uint8)
+
+
+def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    side = 2 * round(3 * sigma) + 1  # beyond that little is left of it, and time goes with the side
+    return np.asarray(cv2.GaussianBlur(picture, (side, side), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)

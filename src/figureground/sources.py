@@ -10,12 +10,11 @@ from itertools import chain
 from pathlib import Path
 
 import av
-import cv2
-import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import VideoReformatter
 
 from figureground.arrays import Frame
 from figureground.errors import VideoError
+from figureground.frames import FFMPEG_ERRORS, colorspace, reason, to_frame, upright_size
 from figureground.images import MAX_PIXELS
 
 VIDEO_EXTENSIONS = (
@@ -33,8 +32,6 @@ VIDEO_EXTENSIONS = (
     ".ogv",
     ".gif",
 )
-_FFMPEG_ERRORS = (av.error.FFmpegError, OSError, ValueError)
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 class VideoSource:
@@ -59,12 +56,13 @@ class VideoSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.time = Fraction(0)
+        self._reformatter = VideoReformatter()
         if not os.path.exists(path):
             raise VideoError(f"{path}: no such file")
         try:
             self._container = av.open(str(path.absolute()))  # FFmpeg takes "10:30.mkv" for a protocol
-        except _FFMPEG_ERRORS as error:
-            raise VideoError(f"{path}: not a video this can read ({_reason(error)})") from error
+        except FFMPEG_ERRORS as error:
+            raise VideoError(f"{path}: not a video this can read ({reason(error)})") from error
         try:
             self._probe()
         except BaseException:
@@ -92,8 +90,8 @@ class VideoSource:
         # Put back rather than sought back to: some containers (FLV) cannot seek.
         self._decoded = chain((first,), self._decoded)
         turned = first.rotation % 360 in (90, 270)
-        self.width, self.height = (first.height, first.width) if turned else (first.width, first.height)
-        self.colorspace, self.primaries, self.transfer = _colorspace(first), first.color_primaries, first.color_trc
+        self.width, self.height = upright_size(first)
+        self.colorspace, self.primaries, self.transfer = colorspace(first), first.color_primaries, first.color_trc
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.aspect = 1 / aspect if turned else aspect
 
@@ -124,26 +122,16 @@ class VideoSource:
             else:
                 self.time = frame.pts * self.tick - self.begin
             with self._naming_damage():
-                picture = self._upright(frame)
+                picture = to_frame(frame, self.colorspace, self._reformatter)
             yield picture
 
     @contextmanager
     def _naming_damage(self) -> Iterator[None]:
         try:
             yield
-        except _FFMPEG_ERRORS as error:
-            reason = f"the video is damaged at {float(self.time):.2f} s ({_reason(error)})"
-            raise VideoError(f"{self.path}: {reason}") from error
-
-    def _upright(self, frame: av.VideoFrame) -> Frame:
-        rgb = frame.reformat(
-            format="rgb24",
-            src_colorspace=self.colorspace,
-            src_color_range=frame.color_range,
-            dst_color_range=ColorRange.JPEG,
-        ).to_ndarray()
-        turn = _TURNS.get(frame.rotation % 360)
-        return np.asarray(rgb if turn is None else cv2.rotate(rgb, turn), np.uint8)
+        except FFMPEG_ERRORS as error:
+            where = f"damaged at {float(self.time):.2f} s"
+            raise VideoError(f"{self.path}: the video is {where} ({reason(error)})") from error
 
     def close(self) -> None:
         self._container.close()
@@ -153,22 +141,6 @@ class VideoSource:
 
     def __exit__(self, *args: object) -> None:
         self.close()
-
-
-def _colorspace(frame: av.VideoFrame) -> int:
-    """The matrix the file names; where it names none, what players assume from the size."""
-    named = {
-        1: Colorspace.ITU709,
-        5: Colorspace.ITU601,
-        6: Colorspace.ITU601,
-        7: Colorspace.SMPTE240M,
-        9: Colorspace.BT2020,
-    }
-    return int(named.get(int(frame.colorspace), Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601))
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _segment_end(path: Path) -> int:

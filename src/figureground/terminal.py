@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from figureground.errors import MissingExtraError
+from figureground.errors import FigureGroundError, MissingExtraError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,6 +23,18 @@ def complain(message: str) -> int:
     """Say on stderr what went wrong; give the exit code of a wrong call."""
     print(f"figureground: {message}", file=sys.stderr)
     return 2
+
+
+def parse_size(size: str) -> tuple[int, int]:
+    """`1280x720` as width and height.
+
+    Raises:
+        FigureGroundError: it says no such thing.
+    """
+    width, _, height = size.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
+        raise FigureGroundError(f"--size {size}: want WIDTHxHEIGHT up to 8192, as in 1280x720")
+    return int(width), int(height)
 
 
 @contextmanager

@@ -1,0 +1,148 @@
+"""One stream's way from frame to alpha: network, stability, choice of people, edges; or an alpha used again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from figureground.arrays import Alpha, Frame
+from figureground.engine import Engine
+from figureground.live.governor import Effort
+from figureground.live.plausible import Plausible
+from figureground.people import Choice
+from figureground.preprocess import Fit, crisp, enlarge, tidy, to_input
+from figureground.refine import refine
+from figureground.temporal import Stabiliser
+
+CHANGED = 10  # levels of grey, of a smoothed picture: more than a camera's noise
+EDGE = 9  # pixels of the network's input around the person's outline that must not change for an alpha to be used again
+STILL = 0.0005  # of the picture may change there all the same, and shows the background then
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A frame as the network saw it, (h, w, 3), and the person in it, (h, w), without the network's border."""
+
+    picture: Frame
+    alpha: Alpha
+    fit: Fit
+
+
+class Matting:
+    """`matting(frame, time)` gives the alpha of a stream's next frame.
+
+    Args:
+        engine: the network.
+        people: who is kept, as in `people.Choice`.
+        stabilise: whether the alpha may lean on the one before.
+        refine: whether edges are sought in the full picture, where the effort allows it.
+        lap: called with the name of each stage when it is done.
+
+    Attributes:
+        made_of: the first four arguments.
+        effort: may be replaced between two frames.
+        inferred: frames the network saw.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        people: str = "everyone",
+        stabilise: bool = True,
+        refine: bool = True,
+        lap: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.made_of = (engine, people, stabilise, refine)
+        self.effort, self.inferred = Effort(), 0
+        self._engine, self._refine, self._lap = engine, refine, lap
+        self._choice = Choice(people)
+        self._stabiliser = Stabiliser() if stabilise else None
+        self._memory = Memory()
+        self._plausible = Plausible()
+
+    def __call__(self, frame: Frame, time: float) -> Alpha:
+        """Alpha, (H, W) float32 in [0, 1], of `frame`, (H, W, 3) uint8 RGB; `time` in seconds.
+
+        Raises:
+            ModelError: the network cannot run, gave a value that is no number, or a mask that hides nothing.
+        """
+        return self.finish(frame, self.find(frame, time))
+
+    def reset(self) -> None:
+        """Forget the frames before: one of them was wrong, and must not tell what the next ones show."""
+        self._memory = Memory()
+        if self._stabiliser is not None:
+            self._stabiliser.reset()
+
+    def find(self, frame: Frame, time: float) -> Found:
+        """The person of the stream's next frame, at the network's resolution."""
+        fit = self._engine.fit(frame.shape[1], frame.shape[0], round(self._engine.size * self.effort.scale))
+        picture = to_input(frame, fit)
+        inside = picture[: fit.height, : fit.width]
+        self._lap("resize")
+        small = self._memory.again(inside, self.effort.reuse)
+        if small is None:
+            small = self._infer(picture, inside, fit, time)
+            self._memory.keep(inside, small)
+        return Found(inside, small, fit)
+
+    def finish(self, frame: Frame, found: Found) -> Alpha:
+        """The alpha, (H, W), of the frame in which `found` was found."""
+        refined = self._refine and self.effort.refine
+        alpha = refine(frame, found.alpha) if refined else enlarge(found.alpha, found.fit)
+        self._lap("refine")
+        return alpha
+
+    def _infer(self, picture: Frame, inside: Frame, fit: Fit, time: float) -> Alpha:
+        self.inferred += 1
+        small = crisp(self._engine.run(picture), fit)
+        self._lap("infer")
+        self._plausible(small)  # before it is mixed with others and no longer looks like what it is
+        if self._stabiliser is not None:
+            small = self._stabiliser(inside, small, time).copy()  # it goes on with its own
+        small = self._choice(tidy(small))
+        self._lap("stabilise")
+        return small
+
+
+class Memory:
+    """The last alpha and its picture, for a picture in which the person has not moved since."""
+
+    def __init__(self) -> None:
+        self._grey: NDArray[np.uint8] | None = None
+        self._alpha: Alpha | None = None
+        self._edge: NDArray[np.bool_] = np.zeros((1, 1), np.bool_)
+        self._used = 0
+
+    def keep(self, picture: Frame, alpha: Alpha) -> None:
+        """Remember what the network found in `picture`."""
+        self._grey, self._alpha, self._used = smooth_grey(picture), alpha.copy(), 0
+        soft = (alpha > 1e-3) & (alpha < 1 - 1e-3)
+        outline = cv2.morphologyEx((alpha > 0.5).view(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+        near = cv2.dilate(soft.view(np.uint8) | outline, np.ones((EDGE, EDGE), np.uint8))
+        self._edge = np.asarray(near, np.bool_)
+
+    def again(self, picture: Frame, times: int) -> Alpha | None:
+        """The last alpha, made safe for `picture`; None where the person moved, or it was used `times` times already.
+
+        What changed in a few pixels along the outline is background there. Inside the person, as a mouth does, and
+        out in the room things may change: the outline tells where the person is.
+        """
+        if self._alpha is None or self._grey is None or self._used >= times or picture.shape[:2] != self._alpha.shape:
+            return None
+        difference = cv2.absdiff(smooth_grey(picture), self._grey)
+        moved = (difference > CHANGED) & self._edge
+        if np.count_nonzero(moved) > STILL * moved.size:
+            return None
+        self._used += 1
+        alpha = self._alpha.copy()
+        alpha[moved] = 0
+        return alpha
+
+
+def smooth_grey(picture: Frame) -> NDArray[np.uint8]:
+    return np.asarray(cv2.blur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (3, 3)), np.uint8)

@@ -1,0 +1,94 @@
+"""A real server before a real `Live` that is fed from a video file."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+from PIL import Image
+from starlette.applications import Starlette
+
+from figureground.live import Live, Settings
+from figureground.web.server import make_server
+from scenes import make_scene, noise
+from videos import H264, make_video
+
+SIZE = (320, 180)
+CAMERA = "room.mp4"
+
+
+def make_camera(folder: Path) -> Path:
+    """A film that `Live` takes for its camera: a figure in a room."""
+    pictures = [make_scene(*SIZE, figure=(200, 150 - 10 * step, 120)).frame for step in range(8)]
+    return make_video(folder / CAMERA, pictures, 15, H264)
+
+
+@contextmanager
+def living(folder: Path, background: str = "blur:20", overlay: str = "") -> Iterator[Live]:
+    """A `Live` whose first model is loaded."""
+    settings = Settings(camera=str(make_camera(folder)), background=background, overlay=overlay, fps=15)
+    with Live(settings, SIZE) as live:
+        live.change({})  # returns once the model is there
+        yield live
+
+
+@contextmanager
+def serving(app: Starlette, port: int = 0) -> Iterator[str]:
+    """The address of a server that runs `app`; it must end when it is told to, whatever streams are open."""
+    server = make_server(app)
+    with socket.create_server(("127.0.0.1", port), backlog=64) as listener:
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive(), "the server does not end"
+
+
+@contextmanager
+def asking(address: str, live: Live, folder: Path) -> Iterator[httpx.Client]:
+    """A client that asks as the page does: from its own origin. Afterwards everything is as it was."""
+    before = live.state()["settings"]
+    assert isinstance(before, dict)
+    with httpx.Client(base_url=address, headers={"Origin": address}, timeout=30) as client:
+        yield client
+    live.change(before)
+    live.cover(False)
+    live.start()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def picture(format: str = "PNG", size: tuple[int, int] = (64, 36), **options: Any) -> bytes:
+    """A picture file of noise."""
+    data = BytesIO()
+    Image.fromarray(noise(*size)).save(data, format, **options)
+    return data.getvalue()
+
+
+def open_picture(file: Path | bytes) -> Image.Image:
+    """A picture file, read."""
+    with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as opened:
+        opened.load()
+        return opened
+
+
+def upload(client: httpx.Client, data: bytes, kind: str = "image/png", name: str = "beach.png") -> httpx.Response:
+    """Ask for a background to be kept."""
+    return client.post("/api/backgrounds", params={"name": name}, content=data, headers={"Content-Type": kind})
+
+
+def error_of(answer: httpx.Response) -> str:
+    """What the server says went wrong."""
+    error = answer.json()["error"]
+    assert "\n" not in error
+    assert "Traceback" not in error
+    return str(error)

@@ -1,0 +1,196 @@
+"""The guard: whatever fails between the camera and the picture, nothing of the room is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from figureground.arrays import Alpha, Frame
+from figureground.backgrounds import Background, Blur, Slideshow, make_background
+from figureground.errors import ModelError
+from figureground.images import write_image
+from figureground.live.guard import CARD, Guard
+from marked import leaked, room, shown, true_alpha
+from scenes import GREEN, RED, plain
+
+WIDTH, HEIGHT = 160, 96
+
+
+def matting(frame: Frame, time: float) -> Alpha:
+    return true_alpha(frame)
+
+
+def guard(background: str = "#00ff00") -> Guard:
+    made = Guard(WIDTH, HEIGHT)
+    made.background = make_background(background)
+    return made
+
+
+def raising(error: Exception) -> Callable[[Frame, float], Alpha]:
+    def fail(frame: Frame, time: float) -> Alpha:
+        raise error
+
+    return fail
+
+
+def of(value: float) -> Callable[[Frame, float], Alpha]:
+    return lambda frame, _: np.full(frame.shape[:2], value, np.float32)
+
+
+BROKEN: dict[str, Callable[[Frame, float], Alpha]] = {
+    "raises ours": raising(ModelError("the network gave a value that is no number")),
+    "raises any": raising(RuntimeError("out of memory")),
+    "no number": of(float("nan")),
+    "one pixel no number": lambda frame, _: np.where(np.arange(frame.shape[1]) == 3, np.nan, true_alpha(frame)).astype(
+        np.float32
+    ),
+    "infinite": of(float("inf")),
+    "below 0": of(-1.0),
+    "above 1": of(1.5),
+    "everything": of(1.0),
+    "almost everything": of(0.985),
+    "too small": lambda frame, _: np.zeros((4, 4), np.float32),
+    "another type": lambda frame, _: true_alpha(frame).astype(np.float64),  # type: ignore[return-value]
+    "nothing": lambda frame, _: None,  # type: ignore[return-value]
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+@pytest.mark.parametrize("background", ["#00ff00", "blur"])
+def test_a_broken_mask_shows_the_cover_and_says_why(fault: str, background: str) -> None:
+    made = guard(background)
+    before = made(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
+    assert shown(before.picture)
+    broken = made(room(WIDTH, HEIGHT, 0.5), 0.1, BROKEN[fault])
+    assert broken.reason
+    assert broken.alpha is None
+    if background == "blur":  # the picture before, blurred: nothing of this one
+        other = guard(background)
+        other(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
+        np.testing.assert_array_equal(broken.picture, other.cover(0.1, "").picture)
+    else:
+        np.testing.assert_array_equal(broken.picture, plain(WIDTH, HEIGHT, GREEN))
+    after = made(room(WIDTH, HEIGHT, 0.6), 0.2, matting)
+    assert shown(after.picture)
+    assert not after.reason
+
+
+def test_an_empty_mask_after_a_person_shows_the_background() -> None:
+    made = guard()
+    made(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
+    assert leaked(made(room(WIDTH, HEIGHT, 0.5), 0.1, of(0.0)).picture) == 0
+
+
+def test_a_mask_that_jumps_to_almost_everything_is_not_believed_until_it_is_back() -> None:
+    made = guard()
+    made(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
+    for number in range(20):
+        jumped = np.ones((HEIGHT, WIDTH), np.float32)
+        jumped[:, : WIDTH // 16] = 0
+        picture = made(room(WIDTH, HEIGHT, 0.5), number / 30, lambda _, __, alpha=jumped: alpha)  # type: ignore[misc]
+        assert leaked(picture.picture) == 0
+        assert "suddenly" in picture.reason
+    assert shown(made(room(WIDTH, HEIGHT, 0.5), 1.0, matting).picture)
+
+
+def test_someone_who_comes_nearer_step_by_step_stays() -> None:
+    made = guard()
+    frame = plain(WIDTH, HEIGHT, (0, 0, 255))
+    for share in np.linspace(0.3, 0.95, 14):
+        alpha = np.zeros((HEIGHT, WIDTH), np.float32)
+        alpha[:, : round(share * WIDTH)] = 1
+        assert not made(frame, 0.0, lambda _, __, alpha=alpha: alpha).reason  # type: ignore[misc]
+
+
+def broken_background(frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+    raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize(
+    "background",
+    [
+        broken_background,
+        lambda frame, alpha, time: np.zeros((3, 3, 3), np.uint8),
+        lambda frame, alpha, time: frame.astype(np.float32),
+        lambda frame, alpha, time: None,
+    ],
+)
+def test_a_broken_background_shows_a_plain_card(background: Background) -> None:
+    made = guard()
+    made.background = background
+    picture = made(room(WIDTH, HEIGHT, 0.5), 0.0, matting)
+    assert picture.reason
+    np.testing.assert_array_equal(picture.picture, plain(WIDTH, HEIGHT, CARD))
+
+
+def test_a_slideshow_whose_next_picture_is_gone(tmp_path: Path) -> None:
+    for name in "ab":
+        write_image(tmp_path / f"{name}.png", plain(20, 10, GREEN))
+    made = guard()
+    made.background = Slideshow([tmp_path / "a.png", tmp_path / "b.png"])
+    assert not made(room(WIDTH, HEIGHT, 0.5), 0.0, matting).reason
+    (tmp_path / "b.png").unlink()
+    picture = made(room(WIDTH, HEIGHT, 0.5), 11.0, matting)
+    assert "b.png" in picture.reason
+    assert leaked(picture.picture) == 0
+
+
+@pytest.mark.parametrize(
+    "shape", [(HEIGHT, WIDTH + 1, 3), (HEIGHT * 2, WIDTH * 2, 3), (HEIGHT, WIDTH), (HEIGHT, WIDTH, 4)]
+)
+def test_a_frame_of_another_size_shows_the_cover(shape: tuple[int, ...]) -> None:
+    frame = np.full(shape, 255, np.uint8)
+    picture = guard()(frame, 0.0, matting)
+    assert picture.reason
+    np.testing.assert_array_equal(picture.picture, plain(WIDTH, HEIGHT, GREEN))
+
+
+def test_before_the_first_picture_a_blur_has_a_plain_card() -> None:
+    np.testing.assert_array_equal(guard("blur").cover(0.0, "starting").picture, plain(WIDTH, HEIGHT, CARD))
+
+
+def test_the_cover_of_a_blur_has_no_detail_of_the_picture_before() -> None:
+    """A checkerboard of 4 pixels a side behind and on the person is gone; what is left is a wash of colours."""
+    made = guard("blur:1")
+    frame = room(WIDTH, HEIGHT, 0.5)
+    frame[:, :, 1] = 255 * ((np.indices((HEIGHT, WIDTH)) // 4).sum(0) % 2)
+    assert not made(frame, 0.0, lambda each, _: true_alpha(room(WIDTH, HEIGHT, 0.5))).reason
+    cover = made.cover(0.1, "late").picture.astype(int)
+    assert np.abs(np.diff(cover, axis=1)).max() < 12
+    assert np.abs(np.diff(cover, axis=0)).max() < 12
+
+
+def test_the_standby_is_made_without_calling_anything() -> None:
+    made = guard()
+    made(room(WIDTH, HEIGHT, 0.5), 0.0, matting)
+    made.background = broken_background
+    np.testing.assert_array_equal(made.standby("late").picture, plain(WIDTH, HEIGHT, GREEN))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([*BROKEN, "", "", ""]), st.floats(0, 1), st.booleans()), min_size=1, max_size=30)
+)
+@settings(deadline=None, max_examples=60)
+def test_no_order_of_faults_leaks(story: list[tuple[str, float, bool]]) -> None:
+    """Any faults in any order, with the background changing between blur's cover and a colour."""
+    made = guard()
+    green, blur = made.background, Blur()
+    for number, (fault, at, blurred) in enumerate(story):
+        made.background = blur if blurred else green
+        picture = made(room(WIDTH, HEIGHT, at), number / 30, BROKEN.get(fault, matting))
+        assert bool(picture.reason) == bool(fault)
+        if not blurred:
+            assert leaked(picture.picture) == 0
+
+
+def test_the_marked_room_would_be_seen() -> None:
+    """The test's own eye: a single pixel of the room counts."""
+    picture = plain(WIDTH, HEIGHT, GREEN)
+    picture[3, 4] = RED
+    assert leaked(picture) == 1

@@ -1,0 +1,134 @@
+"""Edges at the frame's size: nearer to the frame's, nothing where nobody is, the same with every size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from figureground.arrays import Alpha, check_alpha
+from figureground.evaluation.matting import gradient, mad
+from figureground.evaluation.metrics import boundary_f, iou
+from figureground.refine import GAP, RADIUS, Refiner, refine
+from scenes import Scene, make_scene, noise
+
+HD = (1280, 720)
+
+
+def shrunk(alpha: Alpha, width: int, height: int) -> Alpha:
+    """As the network says it: small, with an edge softer than the true one."""
+    small = cv2.GaussianBlur(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA), (0, 0), 1.0)
+    return np.asarray(small, np.float32)
+
+
+def scene(width: int, height: int) -> Scene:
+    """A dark figure before a bright room."""
+    return make_scene(width, height, figure=(60, 50, 40), room=(190, 200, 210))
+
+
+@pytest.mark.parametrize(("full", "small"), [(HD, (320, 180)), ((640, 480), (288, 216)), ((720, 1280), (180, 320))])
+def test_edges_come_nearer_to_the_truth(full: tuple[int, int], small: tuple[int, int]) -> None:
+    it = scene(*full)
+    alpha = shrunk(it.alpha, *small)
+    ours, plain = refine(it.frame, alpha), cv2.resize(alpha, full)
+    assert gradient(ours, it.alpha) < 0.7 * gradient(plain, it.alpha)
+    assert mad(ours, it.alpha) < 0.7 * mad(plain, it.alpha)
+    assert boundary_f(ours >= 0.5, it.alpha >= 0.5, 0.002) > 0.98
+
+
+def test_an_edge_that_the_network_set_wrong_is_set_right() -> None:
+    it = scene(*HD)
+    alpha = np.roll(shrunk(it.alpha, 320, 180), 1, axis=1)  # off by 4 pixels of the frame
+    ours, plain = (
+        boundary_f(each >= 0.5, it.alpha >= 0.5, 0.002) for each in (refine(it.frame, alpha), cv2.resize(alpha, HD))
+    )
+    assert ours > plain + 0.1
+
+
+@given(st.integers(20, 300), st.integers(20, 300), st.integers(8, 100), st.integers(8, 100), st.integers(0, 9))
+@settings(max_examples=60, deadline=None)
+def test_an_alpha_of_the_frames_size_whatever_the_sizes(width: int, height: int, w: int, h: int, seed: int) -> None:
+    alpha = np.random.default_rng(seed).random((h, w), np.float32)
+    frame = noise(width, height, seed)
+    check_alpha(refine(frame, alpha), like=frame)
+
+
+@given(st.sampled_from([0.0, 1.0]), st.integers(0, 9))
+@settings(max_examples=20, deadline=None)
+def test_nothing_comes_from_nothing(value: float, seed: int) -> None:
+    """Where alpha is 0 or 1 within the reach of the windows, it stays, whatever the frame shows."""
+    alpha = np.full((45, 80), value, np.float32)
+    alpha[:, :20] = np.random.default_rng(seed).random((45, 20), np.float32)
+    ours = refine(noise(320, 180, seed), alpha)
+    reach = 4 * (20 + 2 * RADIUS + 1)
+    assert (ours[:, reach:] == value).all()
+
+
+def test_a_frame_without_edges_only_softens_the_alpha() -> None:
+    alpha = shrunk(scene(320, 180).alpha, 80, 45)
+    ours = refine(np.full((180, 320, 3), 127, np.uint8), alpha)
+    assert np.abs(ours - cv2.resize(alpha, (320, 180))).mean() < 0.02
+    assert iou(ours >= 0.5, cv2.resize(alpha, (320, 180)) >= 0.5) > 0.97
+
+
+def test_a_small_frame_is_only_scaled() -> None:
+    alpha = shrunk(scene(320, 180).alpha, 160, 90)
+    for size in ((160, 90), (80, 45), (200, 60)):
+        np.testing.assert_array_equal(refine(noise(*size), alpha), cv2.resize(alpha, size))
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.booleans()), min_size=2, max_size=5))
+@settings(max_examples=30, deadline=None)
+def test_a_stream_never_has_more_than_before_or_now(steps: list[tuple[int, bool]]) -> None:
+    refiner, before = Refiner(), None
+    for number, (seed, moves) in enumerate(steps):
+        frame = noise(80, 46, seed if moves else 0)
+        alpha = np.random.default_rng(seed).random((23, 40), np.float32)
+        ours, now = refiner(frame, alpha, number / 30), refine(frame, alpha)
+        check_alpha(ours, like=frame)
+        if before is not None:
+            assert (ours <= np.maximum(before, now) + 1e-6).all()
+            assert (ours >= np.minimum(before, now) - 1e-6).all()
+        before = ours
+
+
+def test_where_a_stream_changes_it_has_the_new_alpha() -> None:
+    refiner, alpha = Refiner(), shrunk(scene(320, 180).alpha, 80, 45)
+    dark, bright = (np.full((180, 320, 3), level, np.uint8) for level in (60, 200))
+    refiner(dark, alpha, 0.0)
+    np.testing.assert_allclose(refiner(bright, alpha[::-1].copy(), 0.03), refine(bright, alpha[::-1].copy()), atol=1e-6)
+
+
+def test_a_still_edge_does_not_follow_noise() -> None:
+    it, refiner, rng = scene(320, 180), Refiner(), np.random.default_rng(0)
+    alpha = shrunk(it.alpha, 80, 45)
+    flips = np.zeros(2)
+    before: list[np.ndarray[tuple[int, ...], np.dtype[np.bool_]]] = []
+    for number in range(20):
+        frame = np.clip(it.frame + rng.normal(0, 4, it.frame.shape), 0, 255).astype(np.uint8)
+        decided = [each >= 0.5 for each in (refiner(frame, alpha, number / 30), refine(frame, alpha))]
+        if before:
+            flips += [np.count_nonzero(now != then) for now, then in zip(decided, before, strict=True)]
+        before = decided
+    assert flips[0] < flips[1] / 3
+
+
+@pytest.mark.parametrize("time", [-1.0, 0.0, GAP + 0.1])
+def test_a_stream_begins_anew_after_a_gap(time: float) -> None:
+    it, refiner = scene(320, 180), Refiner()
+    alpha = shrunk(it.alpha, 80, 45)
+    refiner(it.frame, np.zeros_like(alpha), 0.0)
+    np.testing.assert_array_equal(refiner(it.frame, alpha, time), refine(it.frame, alpha))
+
+
+def test_what_a_stream_was_given_is_not_overwritten() -> None:
+    it, refiner = scene(320, 180), Refiner()
+    alpha = shrunk(it.alpha, 80, 45)
+    for factor in (1, 4):
+        frame = cv2.resize(it.frame, None, fx=factor, fy=factor)
+        first = refiner(frame, alpha, 1.0)
+        kept = first.copy()
+        refiner(frame, np.zeros_like(alpha), 1.03)
+        np.testing.assert_array_equal(first, kept)

@@ -21,8 +21,9 @@ dev: $(VENV)/.dev $(VENV)/.web
 
 web: $(VENV)/.web
 
+# Each file's tests stay in one process: they share what they made.
 test: $(VENV)/.dev $(VENV)/.web
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Torch is not in requirements/dev.lock: as the lock's registry has it, it brings gigabytes of CUDA with it.
 backends: $(VENV)/.dev

@@ -93,7 +93,7 @@ def part(name: str, clip: Path) -> dict[str, float]:
 def table(clip: Path) -> None:
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        for name in ("throughput", "starting_point", "paced"):
+        for name in ("throughput", "starting_point", "paced", "load"):
             for key, value in part(name, clip).items():
                 found.setdefault(key, []).append(value)
     print(f"1280x720, decoded H.264, small, refined and stabilised, one core; medians of {ROUNDS} rounds (least, most)")
@@ -151,6 +151,36 @@ def starting_point(clip: Path) -> dict[str, float]:
     return {"frames/s of the starting point's loop": 4 / (time.perf_counter() - begun)}
 
 
+def load(clip: Path) -> dict[str, float]:
+    """Two busy processes on the very core, for ten seconds: the rate held, and how soon quality is back."""
+    count = Count()
+    with Live(settings(clip), SIZE, [count]) as live:
+        wait(live, count, 90)
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+        try:
+            time.sleep(3)
+            begun, before = time.perf_counter(), count.pictures
+            time.sleep(7)
+            rate = (count.pictures - before) / (time.perf_counter() - begun)
+            under: Any = live.state()
+        finally:
+            for each in busy:
+                each.kill()
+                each.wait()
+        ended = time.perf_counter()
+        while level(live) != "full" and time.perf_counter() < ended + 30:
+            time.sleep(0.05)
+        back = time.perf_counter() - ended
+    for decision in under["governor"]["decisions"]:
+        print(f"    {decision['at']} {decision['level']}: {decision['reason']}", file=sys.stderr)
+    return {"frames/s with two busy processes on the core": rate, "seconds until quality is back": back}
+
+
+def level(live: Live) -> str:
+    state: dict[str, Any] = live.state()
+    return str(state["governor"]["level"])
+
+
 def settings(clip: Path) -> Settings:
     return Settings(camera=str(clip), background="#00aa44")
 
@@ -168,7 +198,7 @@ def page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-PARTS = {"throughput": throughput, "paced": paced, "starting_point": starting_point}
+PARTS = {"throughput": throughput, "paced": paced, "starting_point": starting_point, "load": load}
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,8 @@ PACKAGE = "figureground"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
     ("arrays", "atomic"),
-    ("images", "frames", "preprocess", "refine", "smoothing"),
+    ("images", "frames", "preprocess", "smoothing"),
+    ("refine",),
     ("engine", "temporal", "people", "compositor", "sources", "camera.*"),
     ("sinks", "virtualcam", "backgrounds", "pipeline"),
     ("data.*",),

@@ -1,4 +1,4 @@
-"""The live loop as a process: stopped and continued, ended, killed; and how late its pictures are by their own clock."""
+"""The live loop as a process: stopped and continued, ended, killed; how late its pictures are by a clock in them."""
 
 from __future__ import annotations
 

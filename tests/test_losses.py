@@ -319,6 +319,8 @@ def test_losses_are_the_same_on_every_backend(backend: str) -> None:
         "rng = np.random.default_rng(0)\n"
         "mask = (rng.random((2, 12, 10, 1)) < 0.4).astype('float32')\n"
         "logits = rng.normal(0, 3, mask.shape).astype('float32')\n"
+        "from keras import ops\n"
+        "mask, logits = ops.convert_to_tensor(mask), ops.convert_to_tensor(logits)\n"
         "print(*[float(make_loss(text, 2.0)(mask, logits)) for text in sys.argv[1:]])"
     )
     texts = [*NAMES, "bce+0.5*dice"]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.errors import ModelError
-from figureground.preprocess import STRIDE, Fit, crisp, tidy, to_input
-from figureground.refine import refine
+from figureground.preprocess import STRIDE, Fit, to_input
+from figureground.refine import to_alpha
 
 SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
 MAX_SIZE = 4096
@@ -75,7 +75,7 @@ class Engine:
         """
         check_frame(frame)
         fit = self.fit(frame.shape[1], frame.shape[0])
-        return refine(frame, tidy(crisp(self.run(to_input(frame, fit)), fit)))
+        return to_alpha(frame, self.run(to_input(frame, fit)), fit)
 
     def fit(self, width: int, height: int, size: int | None = None) -> Fit:
         """How a frame of `width` x `height` pixels lies in the network's input.

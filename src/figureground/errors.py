@@ -5,7 +5,8 @@ FigureGroundError           base: the message is one line with what, where and h
 ├── InputError              a file or folder that cannot be read, or holds nothing usable
 │   ├── ImageError          a picture: missing, truncated, too large, not a picture
 │   ├── VideoError          a video: missing, truncated, no video stream
-│   ├── CameraError         a camera that gives no pictures; NoCameraError: there is none of that name
+│   ├── CameraError         a camera that gives no pictures
+│   │   └── NoCameraError   there is none of that name
 │   └── DatasetError        a dataset folder or its manifest
 ├── ModelError              a model that is unknown, altered, unreadable or of the wrong shape
 ├── OutputError             a result that cannot be written where it was asked for

@@ -76,11 +76,6 @@ def to_input(frame: Frame, fit: Fit) -> Frame:
     return out
 
 
-def to_alpha(output: Alpha, fit: Fit) -> Alpha:
-    """From the network's `output`, (input_height, input_width), to a new alpha of the frame's size."""
-    return enlarge(tidy(crisp(output, fit)), fit)
-
-
 def crisp(output: Alpha, fit: Fit) -> Alpha:
     """Cut the border off the network's `output`, (input_height, input_width), and make it crisp.
 

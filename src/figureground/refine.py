@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame
+from figureground.preprocess import Fit, crisp, tidy
 
 RADIUS = 2  # pixels of the network's resolution, of the window in which alpha follows brightness
 EPSILON = 1e-3  # of brightness in [0, 1], squared: fainter texture does not count as an edge
@@ -22,6 +23,7 @@ STRETCH = 1.3  # around 0.5: takes away the faint halo that the window spreads
 # Levels of 255 by which a pixel of a stream, a mean of SMOOTH x SMOOTH, must differ from when its alpha was believed.
 CHANGED, SMOOTH = 8, 5
 RISE, FALL = 0.7, 0.05  # seconds in which a still pixel follows its alpha up, and down: no ghosts
+JUMP = 0.3  # a larger rise is no noise: what gives the small alpha has thought about it
 GAP = 0.5  # seconds without a frame: another stream
 
 
@@ -41,6 +43,11 @@ def refine(frame: Frame, alpha: Alpha) -> Alpha:
         return cv2.resize(alpha, full)
     fine = _fine(_grey(frame, alpha), alpha)
     return cv2.resize(fine, full) if fine.shape != full[::-1] else fine
+
+
+def to_alpha(frame: Frame, output: Alpha, fit: Fit) -> Alpha:
+    """From what the network says of `frame`, (input_height, input_width), to a new alpha of the frame's size."""
+    return refine(frame, tidy(crisp(output, fit)))
 
 
 class Refiner:
@@ -73,10 +80,11 @@ class Refiner:
         return cv2.resize(self._fine, full)
 
     def _follow(self, fine: Alpha, changed: NDArray[np.uint8], passed: float) -> None:
-        way = cv2.subtract(fine, self._fine)
-        rise, fall = (np.float32(-math.expm1(-passed / each)) for each in (RISE, FALL))
-        np.multiply(way, np.where(way > 0, rise, fall), out=way)
-        cv2.add(self._fine, way, dst=self._fine)
+        up = cv2.subtract(fine, self._fine)
+        cv2.bitwise_or(changed, cv2.compare(up, JUMP, cv2.CMP_GT), dst=changed)
+        down = up * np.float32(-math.expm1(-passed / FALL))
+        up *= np.float32(-math.expm1(-passed / RISE))
+        cv2.add(self._fine, cv2.min(up, down, dst=up), dst=self._fine)  # it falls faster than it rises
         cv2.copyTo(fine, changed, self._fine)
 
 

@@ -20,7 +20,7 @@ from figureground.arrays import Alpha, Frame
 SHRINK = 2  # motion is looked for on a picture so many times smaller: less noise, a quarter of the time
 # Levels of 255 by which a smoothed pixel, in its worst channel, must differ to count as changed: from the frame before,
 # and from what it looked like when its alpha was last believed. The second sees what moves too slowly for the first.
-STEP, DRIFT = 8, 11
+STEP, DRIFT = 8, 12
 NOISE = 5.0  # or so many times the median difference between frames where that is more, up to twice the above
 MOTION = 2.5  # times STEP: what moves as clearly makes the alphas around it, within REACH pixels, doubtful too
 REACH = 18
@@ -28,7 +28,7 @@ REACH = 18
 # be forgotten; for a still pixel's remembered colour to follow the light.
 PATIENCE, LETTING_GO, FORGET, LIGHT = 1.5, 0.1, 0.25, 0.3
 FADE = 0.3  # seconds in which a still pixel changes sides once it has been convinced
-RISE = 0.1  # near motion alpha rises at this share of the speed at which it falls: a ghost is worse than a late edge
+RISE = 0.06  # near motion alpha rises at this share of the speed at which it falls: a ghost is worse than a late edge
 MARGIN = 0.15  # beyond 0.5, that the evidence must reach before a still pixel changes sides
 CUT = 0.5  # share of the picture that moves clearly: nothing of the frame before is left
 GAP = 0.5  # seconds without a frame
@@ -38,7 +38,7 @@ _LEVELS = np.arange(256)
 _FALL = np.where(_LEVELS >= ONE, 1, 0).astype(np.float32)  # by change: the part of the way down to the new alpha
 _RISE = np.where(_LEVELS >= ONE, np.clip(_LEVELS / ONE - 0.5, 0, 1), 0).astype(np.float32)  # and up to it
 _NEAR = np.clip(3 * (_LEVELS - 0.05 * 255), 0, 255).astype(np.uint8)  # by the share of moving pixels around
-_DOUBT = (_LEVELS / 255).astype(np.float32)
+_DOUBT = (4 * _LEVELS / 255).astype(np.float32)  # by motion nearby: to be multiplied by the square of (alpha - 0.5)
 
 
 class Stabiliser:
@@ -116,18 +116,18 @@ class Stabiliser:
         """For each pixel the part of the way to the new alpha that it may go now."""
         rate, rise, sure, work = self._rate, self._rise, self._way, self._work
         least, release = (-math.expm1(-passed / each) for each in (PATIENCE, LETTING_GO))
-        cv2.subtract(alpha, 0.5, dst=sure)
-        cv2.multiply(sure, sure, dst=sure, scale=4)
-        cv2.multiply(cv2.LUT(self._motion.near, _DOUBT, dst=rate), sure, dst=rate)
+        np.subtract(alpha, np.float32(0.5), out=sure)
+        np.multiply(sure, sure, out=sure)  # 0.25 where it is sure
+        np.multiply(cv2.LUT(self._motion.near, _DOUBT, dst=rate), sure, out=rate)
         np.multiply(rate, np.float32(RISE), out=rise)
         # A hole in the person is believed late, what lies outside of all but a few of the new pixels around it soon.
         cv2.blur(alpha, (REACH // 2, REACH // 2), dst=work)
-        np.multiply(work, np.float32(-2 * release), out=work)
-        np.maximum(np.add(work, np.float32(release), out=work), 0, out=work)
-        np.maximum(rate, cv2.multiply(work, sure, dst=work), out=rate)
+        np.multiply(work, np.float32(-8 * release), out=work)
+        np.maximum(np.add(work, np.float32(4 * release), out=work), 0, out=work)
+        np.maximum(rate, np.multiply(work, sure, out=work), out=rate)
         for each, gate in ((rate, _FALL), (rise, _RISE)):
-            cv2.multiply(each, 1 - least, dst=each)
-            cv2.add(each, least, dst=each)
+            np.multiply(each, np.float32(1 - least), out=each)
+            np.add(each, np.float32(least), out=each)
             np.maximum(each, cv2.LUT(self._motion.change, gate, dst=work), out=each)
         up = self._masks[2]
         np.greater(alpha, self._alpha, out=up)
@@ -148,8 +148,8 @@ class Stabiliser:
         cv2.copyTo(self._nothing, held.view(np.uint8), rate)
         np.not_equal(new, old, out=enough)
         np.greater(enough, held, out=enough)
-        cv2.multiply(enough.view(np.uint8), -math.expm1(-passed / FADE), dst=self._work, dtype=cv2.CV_32F)
-        np.maximum(rate, self._work, out=rate)
+        np.maximum(rate, np.float32(-math.expm1(-passed / FADE)), out=self._work)
+        cv2.copyTo(self._work, enough.view(np.uint8), rate)
 
 
 class _Motion:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.engine import MAX_SIZE
 from figureground.errors import MissingExtraError, ModelError
-from figureground.preprocess import STRIDE, Fit, crisp, tidy, to_input
-from figureground.refine import refine
+from figureground.preprocess import STRIDE, Fit, to_input
+from figureground.refine import to_alpha
 
 # Where an export says what it is. LiteRT takes no notice of a ZIP archive behind the model, which is where TensorFlow
 # Lite's own metadata keeps its files; OpenVINO has a place for anybody's entries.
@@ -147,7 +147,7 @@ class ExportedModel:
         """
         check_frame(frame)
         fit = self.fit(frame.shape[1], frame.shape[0])
-        return refine(frame, tidy(crisp(self.run(to_input(frame, fit)), fit)))
+        return to_alpha(frame, self.run(to_input(frame, fit)), fit)
 
     def fit(self, width: int, height: int) -> Fit:
         """How a frame of `width` x `height` pixels lies in the network's input."""

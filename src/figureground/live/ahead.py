@@ -54,7 +54,7 @@ class LookAhead:
         this = known[1] if known is not None and known[0] == time else self._matting.find(frame, time)
         after = self._matting.find(self._newest.frame, self._newest.time)
         before, self._before, self._found = self._before, this, (self._newest.time, after)
-        return self._matting.finish(frame, this if before is None else _agreed(before, this, after))
+        return self._matting.finish(frame, this if before is None else _agreed(before, this, after), time)
 
 
 def _agreed(before: Found, this: Found, after: Found) -> Found:

@@ -15,7 +15,7 @@ from figureground.live.governor import Effort
 from figureground.live.plausible import Plausible
 from figureground.people import Choice
 from figureground.preprocess import Fit, crisp, enlarge, tidy, to_input
-from figureground.refine import refine
+from figureground.refine import Refiner
 from figureground.temporal import Stabiliser
 
 CHANGED = 10  # levels of grey, of a smoothed picture: more than a camera's noise
@@ -59,6 +59,7 @@ class Matting:
         self.made_of = (engine, people, stabilise, refine)
         self.effort, self.inferred = Effort(), 0
         self._engine, self._refine, self._lap = engine, refine, lap
+        self._refiner = Refiner()
         self._choice = Choice(people)
         self._stabiliser = Stabiliser() if stabilise else None
         self._memory = Memory()
@@ -70,11 +71,11 @@ class Matting:
         Raises:
             ModelError: the network cannot run, gave a value that is no number, or a mask that hides nothing.
         """
-        return self.finish(frame, self.find(frame, time))
+        return self.finish(frame, self.find(frame, time), time)
 
     def reset(self) -> None:
         """Forget the frames before: one of them was wrong, and must not tell what the next ones show."""
-        self._memory = Memory()
+        self._memory, self._refiner = Memory(), Refiner()
         if self._stabiliser is not None:
             self._stabiliser.reset()
 
@@ -90,10 +91,10 @@ class Matting:
             self._memory.keep(inside, small)
         return Found(inside, small, fit)
 
-    def finish(self, frame: Frame, found: Found) -> Alpha:
+    def finish(self, frame: Frame, found: Found, time: float) -> Alpha:
         """The alpha, (H, W), of the frame in which `found` was found."""
         refined = self._refine and self.effort.refine
-        alpha = refine(frame, found.alpha) if refined else enlarge(found.alpha, found.fit)
+        alpha = self._refiner(frame, found.alpha, time) if refined else enlarge(found.alpha, found.fit)
         self._lap("refine")
         return alpha
 
@@ -102,9 +103,10 @@ class Matting:
         small = crisp(self._engine.run(picture), fit)
         self._lap("infer")
         self._plausible(small)  # before it is mixed with others and no longer looks like what it is
+        small = tidy(small)
         if self._stabiliser is not None:
-            small = self._stabiliser(inside, small, time).copy()  # it goes on with its own
-        small = self._choice(tidy(small))
+            small = self._stabiliser(inside, small, time).copy()  # the next call writes over what it gave
+        small = self._choice(small)
         self._lap("stabilise")
         return small
 

@@ -15,7 +15,8 @@ from figureground.data.manifest import Item
 from figureground.errors import ModelError
 from figureground.evaluation.metrics import iou, pixel_accuracy
 from figureground.images import read_image, read_matte
-from figureground.preprocess import Fit, to_alpha, to_input
+from figureground.preprocess import Fit, to_input
+from figureground.refine import to_alpha
 
 MOST_DROP = 0.002  # of mean IoU
 TOLERANCE = 1e-4  # of any pixel's alpha, where no number was rounded
@@ -89,7 +90,7 @@ def _picture(network: Network, reference: Callable[[Frame], Alpha], item: Item) 
     if alpha.shape != wanted.shape:  # numpy would broadcast some wrong shapes into a difference that looks right
         raise ModelError(f"the exported file's alpha has shape {alpha.shape}, Keras' has {wanted.shape}")
     worst = float(np.abs(alpha - wanted).max())
-    return _figures(alpha, fit, truth, alpha_time), _figures(wanted, fit, truth, wanted_time), worst
+    return _figures(frame, alpha, fit, truth, alpha_time), _figures(frame, wanted, fit, truth, wanted_time), worst
 
 
 def _timed(run: Callable[[Frame], Alpha], picture: Frame) -> tuple[Alpha, float]:
@@ -99,8 +100,8 @@ def _timed(run: Callable[[Frame], Alpha], picture: Frame) -> tuple[Alpha, float]
     return alpha, (time.perf_counter() - begin) * 1000
 
 
-def _figures(output: Alpha, fit: Fit, truth: Mask, milliseconds: float) -> Figures:
-    guess = to_alpha(output, fit) >= 0.5
+def _figures(frame: Frame, output: Alpha, fit: Fit, truth: Mask, milliseconds: float) -> Figures:
+    guess = to_alpha(frame, output, fit) >= 0.5
     return Figures(pixel_accuracy(guess, truth), iou(guess, truth), milliseconds)
 
 

@@ -11,17 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from figureground.arrays import Frame
+from figureground.arrays import Alpha, Frame
 from figureground.backgrounds import Blur, Still
 from figureground.compositor import Compositor
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, MissingExtraError
 from figureground.evaluation.peers import TfliteModel
-from figureground.preprocess import crisp, tidy, to_input
+from figureground.preprocess import Fit, crisp, tidy, to_input
 from figureground.refine import refine
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
@@ -98,6 +99,7 @@ class _OurFrame:
     def __init__(self, engine: Engine, frame: Frame) -> None:
         self.engine, self.frame = engine, frame
         self.fit = engine.fit(frame.shape[1], frame.shape[0])
+        self.figure = _figure(self.fit)
         self.background, self.blur = Still(frame[::-1, ::-1].copy()), Blur()
         self.compositor = Compositor()
         self.times: dict[str, list[float]] = {}
@@ -123,21 +125,31 @@ class _OurFrame:
         self.picture = to_input(self.frame, self.fit)
 
     def _infer(self) -> None:
-        self.output = self.engine.run(self.picture)
+        self.engine.run(self.picture)
 
+    # The network sees nobody in a picture made of patches; an alpha as it gives for a person goes on in its place.
     def _tidy(self) -> None:
-        self.small = tidy(crisp(self.output, self.fit))
+        self.small = tidy(crisp(self.figure, self.fit))
 
     def _refine(self) -> None:
         self.alpha = refine(self.frame, self.small)
 
 
 def _scene(width: int, height: int) -> Frame:
-    """A smooth random picture with a bright figure in it: what the stages cost hardly depends on the content."""
+    """A smooth random picture with a bright figure in it."""
     rng = np.random.default_rng(0)
     scene = cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
-    cv2.ellipse(scene, (width // 2, height), (width // 5, height * 2 // 3), 0, 0, 360, (200, 160, 140), -1)
-    return np.asarray(scene, np.uint8)
+    return _ellipse(np.asarray(scene, np.uint8), width, height, (200, 160, 140))
+
+
+def _figure(fit: Fit) -> Alpha:
+    """The figure of `_scene` as a network would give it, its outline soft for a few pixels."""
+    alpha = _ellipse(np.zeros((fit.input_height, fit.input_width), np.float32), fit.width, fit.height, (1.0,))
+    return np.asarray(cv2.GaussianBlur(alpha, (0, 0), 2), np.float32)
+
+
+def _ellipse(picture: Any, width: int, height: int, colour: tuple[float, ...]) -> Any:
+    return cv2.ellipse(picture, (width // 2, height), (width // 5, height * 2 // 3), 0, 0, 360, colour, -1)
 
 
 def _mediapipe(peers: Path, threads: int, frame: Frame) -> Callable[[], object]:

@@ -19,6 +19,7 @@ from figureground.smoothing import weighted_blur
 
 GUIDE_SIDE = 224  # pixels; the person's nearby colours are smooth, so they are found on a small copy
 GUIDE_SIGMA = 2.0
+MANY = 0.1  # of the pixels: when more are soft, computing all of them takes less time than picking them out
 _LEVELS = np.arange(256)
 # How sure a pixel of each 8-bit alpha is of the person: 0 up to the half (0.5 is rounded to 128), 1 at 255.
 _SURE = np.clip((_LEVELS - 128) / 127, 0, 1)
@@ -63,9 +64,9 @@ def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
     rgb = cv2.copyTo(frame, _whole(matte))
     soft, where = _soft(matte)
     if len(where):
-        sure = np.round(255 * _SURE).astype(np.uint8)[soft][:, None]
-        nearby = _weighed(_nearby_colours(frame, matte, where), 255 - sure)
-        rgb.reshape(-1, 3)[where] = cv2.add(_weighed(_taken(frame, where), sure), nearby)
+        sure = cv2.LUT(soft, np.round(255 * _SURE).astype(np.uint8))
+        nearby = _weighed(_read(_nearby_colours(frame, matte), where, matte.shape), 255 - sure)
+        rgb.reshape(-1, 1, 3)[where] = cv2.add(_weighed(_taken(frame, where), sure), nearby)
     return np.dstack((rgb, matte))
 
 
@@ -93,12 +94,20 @@ class Compositor:
         np.copyto(self._out, background)
         cv2.copyTo(frame, _whole(matte), dst=self._out)
         soft, where = _soft(matte)
-        if len(where):
-            own = _weighed(_taken(frame, where), _TRUST[soft][:, None])
-            nearby = _weighed(_nearby_colours(frame, matte, where), _NEARBY[soft][:, None])
-            behind = _weighed(_taken(background, where), 255 - soft[:, None])
-            self._out.reshape(-1, 3)[where] = cv2.add(cv2.add(own, nearby), behind)
+        if len(where) > MANY * matte.size:
+            nearby = cv2.resize(_nearby_colours(frame, matte), frame.shape[1::-1])
+            self._out[:] = _mixed(frame, np.asarray(nearby, np.uint8), background, matte)
+        elif len(where):
+            nearby = _read(_nearby_colours(frame, matte), where, matte.shape)
+            mixed = _mixed(_taken(frame, where), nearby, _taken(background, where), soft)
+            self._out.reshape(-1, 1, 3)[where] = mixed
         return self._out
+
+
+def _mixed(frame: Frame, nearby: Frame, background: Frame, matte: NDArray[np.uint8]) -> Frame:
+    """Pixels of the composite, (H, W, 3), from pixels of all that is in it."""
+    person = cv2.add(_weighed(frame, cv2.LUT(matte, _TRUST)), _weighed(nearby, cv2.LUT(matte, _NEARBY)))
+    return np.asarray(cv2.add(person, _weighed(background, 255 - matte)), np.uint8)
 
 
 def _whole(matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -107,36 +116,37 @@ def _whole(matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _soft(matte: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """The values strictly between 0 and 255, and where they are in the flattened array."""
+    """The values strictly between 0 and 255, (N, 1), and where they are in the flattened array."""
     where = np.flatnonzero(matte - np.uint8(1) < 254)  # 0 - 1 is 255
-    return np.take(matte.ravel(), where), where
+    return np.take(matte.ravel(), where)[:, None], where
 
 
-def _taken(picture: Frame, where: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """The colours, (N, 3), of some pixels."""
-    return np.take(np.ascontiguousarray(picture).reshape(-1, 3), where, axis=0)
+def _taken(picture: Frame, where: NDArray[np.intp]) -> Frame:
+    """Some pixels, (N, 1, 3)."""
+    return np.take(np.ascontiguousarray(picture).reshape(-1, 1, 3), where, axis=0)
 
 
-def _weighed(colours: NDArray[np.uint8], share: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, 3) colours times (N, 1) shares of 255."""
-    return np.asarray(cv2.multiply(colours, np.repeat(share, 3, axis=1), scale=1 / 255), np.uint8)
+def _weighed(colours: Frame, share: NDArray[np.uint8]) -> Frame:
+    """(H, W, 3) colours times (H, W) shares of 255."""
+    return np.asarray(cv2.multiply(colours, cv2.merge((share,) * 3), scale=1 / 255), np.uint8)
 
 
-def _nearby_colours(frame: Frame, matte: NDArray[np.uint8], where: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Around each pixel of `where` the mean colour of the sure pixels of the person: (N, 3).
-
-    Found on a small copy, at most GUIDE_SIDE a side.
-    """
+def _nearby_colours(frame: Frame, matte: NDArray[np.uint8]) -> Frame:
+    """Around each pixel the mean colour of the sure pixels of the person; a small copy, at most GUIDE_SIDE a side."""
     height, width = matte.shape
     scale = min(1.0, GUIDE_SIDE / max(matte.shape))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     # Single pixels, no means: a mean with a pixel of the room would let its colour in.
     small, weight = (cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST) for picture in (frame, matte))
-    blurred = weighted_blur(np.asarray(small, np.uint8), cv2.LUT(weight, _VOICE), GUIDE_SIGMA)
-    # Read between its pixels as a resize would. OpenCV takes no more than 32767 points in a row.
+    return weighted_blur(np.asarray(small, np.uint8), cv2.LUT(weight, _VOICE), GUIDE_SIGMA)
+
+
+def _read(small: Frame, where: NDArray[np.intp], shape: tuple[int, ...]) -> Frame:
+    """`small`, enlarged linearly to `shape`, at some pixels only: (N, 1, 3)."""
+    height, width = shape
+    # OpenCV takes no more than 32767 points in a row.
     rows, columns = np.divmod(np.resize(where, (-(-len(where) // 1024), 1024)), width)
-    x, y = ((columns + 0.5) * (size[0] / width) - 0.5, (rows + 0.5) * (size[1] / height) - 0.5)
-    found = cv2.remap(
-        blurred, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(found.reshape(-1, 3)[: len(where)], np.uint8)
+    x, y = (columns + 0.5) * (small.shape[1] / width) - 0.5, (rows + 0.5) * (small.shape[0] / height) - 0.5
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    found = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found.reshape(-1, 1, 3)[: len(where)], np.uint8)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -12,8 +14,11 @@ from skimage import data
 
 from figureground.arrays import Frame
 from figureground.engine import Engine
+from figureground.live import Live
+from figureground.web.server import LOOPBACK, make_app
 from networks import save_network
 from scenes import Scene, make_scene
+from serving import asking, living, serving
 
 # A busy machine is slow; no test of ours is about time.
 settings.register_profile("patient", deadline=None)
@@ -50,3 +55,29 @@ def scene() -> Scene:
 def red_finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that takes the red channel for the alpha: it finds red people and no others."""
     return save_network(tmp_path_factory.mktemp("models") / "red.onnx")
+
+
+# A server of the page, a folder for its backgrounds and somebody who asks it.
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with living(tmp_path_factory.mktemp("camera")) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data") / "backgrounds"
+
+
+@pytest.fixture(scope="module")
+def address(live: Live, folder: Path) -> Iterator[str]:
+    with serving(make_app(live, folder, None, LOOPBACK)) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address: str, live: Live, folder: Path) -> Iterator[httpx.Client]:
+    with asking(address, live, folder) as client:
+        yield client

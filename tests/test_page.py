@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, ViewportSize, e
 from figureground.live import Live
 from figureground.web.server import LOOPBACK, STATIC, make_app
 from scenes import noise
-from serving import living, serving
+from serving import serving
 from videos import H264, VP9, counting, make_video
 
 CHROMIUM = "/usr/bin/chromium"
@@ -44,17 +44,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with living(tmp_path_factory.mktemp("camera")) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data") / "backgrounds"
 
 
 @pytest.fixture(scope="module")

@@ -15,33 +15,10 @@ from hypothesis import strategies as st
 from figureground.live import Live
 from figureground.web import uploads
 from figureground.web.server import LOOPBACK, make_app
-from serving import asking, error_of, living, serving
+from serving import error_of, serving
 
 TOKEN = "a token that nobody guesses"
 GETS = ("/", "/api/state", "/api/backgrounds", "/metrics")
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with living(tmp_path_factory.mktemp("camera")) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data") / "backgrounds"
-
-
-@pytest.fixture(scope="module")
-def address(live: Live, folder: Path) -> Iterator[str]:
-    with serving(make_app(live, folder, None, LOOPBACK)) as address:
-        yield address
-
-
-@pytest.fixture
-def client(address: str, live: Live, folder: Path) -> Iterator[httpx.Client]:
-    with asking(address, live, folder) as client:
-        yield client
 
 
 @pytest.mark.parametrize("path", GETS)

@@ -23,32 +23,9 @@ from figureground.live import Live
 from figureground.web import server
 from figureground.web.server import LOOPBACK, make_app, serve
 from scenes import plain
-from serving import asking, error_of, living, make_camera, open_picture, picture, serving, upload
+from serving import error_of, make_camera, open_picture, picture, serving, upload
 
 TOKEN = "a token that nobody guesses"
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with living(tmp_path_factory.mktemp("camera")) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data") / "backgrounds"
-
-
-@pytest.fixture(scope="module")
-def address(live: Live, folder: Path) -> Iterator[str]:
-    with serving(make_app(live, folder, None, LOOPBACK)) as address:
-        yield address
-
-
-@pytest.fixture
-def client(address: str, live: Live, folder: Path) -> Iterator[httpx.Client]:
-    with asking(address, live, folder) as client:
-        yield client
 
 
 def wait_for_light(client: httpx.Client, light: str) -> dict[str, Any]:

@@ -22,31 +22,8 @@ from PIL import Image
 from figureground.live import Live
 from figureground.web import safety, server, uploads
 from figureground.web.server import LOOPBACK, make_app
-from serving import asking, error_of, living, open_picture, picture, serving, upload
+from serving import error_of, living, open_picture, picture, serving, upload
 from videos import H264, VP9, counting, make_video
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with living(tmp_path_factory.mktemp("camera")) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data") / "backgrounds"
-
-
-@pytest.fixture(scope="module")
-def address(live: Live, folder: Path) -> Iterator[str]:
-    with serving(make_app(live, folder, None, LOOPBACK)) as address:
-        yield address
-
-
-@pytest.fixture
-def client(address: str, live: Live, folder: Path) -> Iterator[httpx.Client]:
-    with asking(address, live, folder) as client:
-        yield client
 
 
 def test_a_background_from_upload_to_removal(client: httpx.Client, live: Live, folder: Path) -> None:

@@ -26,7 +26,7 @@ class Parts:
 
     settings: Settings
     background: Background
-    engines: dict[str, Engine]  # by name: the chosen one, and the one to fall back to
+    engines: dict[str, Engine]  # by name: the chosen one, the one to fall back to, and those that were chosen before
     overlay: Overlay | None
 
 
@@ -40,7 +40,8 @@ def make_parts(settings: Settings, width: int, height: int, before: Parts | None
     background = before.background if before is not None and same else _background(settings.background, width, height)
     engines = dict(before.engines) if before is not None else {}
     names = dict.fromkeys([settings.model, SMALLER.get(settings.model, settings.model)])
-    engines = {name: engines.get(name) or _warm(Engine(name), width, height) for name in names}
+    # Kept once loaded: ONNX Runtime does not give back all that a network took, and there are few.
+    engines |= {name: engines.get(name) or _warm(Engine(name), width, height) for name in names}
     overlay = None
     if settings.overlay:
         kept = before.overlay if before is not None and before.settings.overlay == settings.overlay else None

@@ -118,8 +118,12 @@ def clients(server: object, done: Event) -> None:
         if sockets:
             address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
             for path in ("/api/preview", "/api/events", "/api/state", "/metrics"):
-                with urllib.request.urlopen(address + path, timeout=10) as answer:
-                    answer.read(5000)
+                try:
+                    with urllib.request.urlopen(address + path, timeout=10) as answer:
+                        answer.read(5000)
+                except OSError:
+                    if not done.is_set():  # the server has gone before its time
+                        raise
 
 
 def report(readings: list[tuple[int, float, int]], eye: Eye, seconds: float) -> None:

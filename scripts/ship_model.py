@@ -1,6 +1,6 @@
 """Put a run's best weights into the package: the ONNX file (weights in float16), its entry in models.json, its card.
 
-python scripts/ship_model.py small runs/small_finish DATASET
+python scripts/ship_model.py small runs/small DATASET
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from figureground.training.export_target import Target
 
 MODELS = Path(__file__).parents[1] / "src" / "figureground" / "models"
 LICENCE = "LicenseRef-figureground-weights"
+NETWORKS = {
+    "small": "The first five stages of EfficientNet-Lite0 at half the picture's resolution under a light decoder, and "
+    "a thin path of plain convolutions at the picture's own.",
+    "base": "EfficientNet-Lite0 without its last stage under a light decoder of plain convolutions.",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
+    parser.add_argument("name", choices=NETWORKS)
     parser.add_argument("run", type=Path)
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--also", default="", help="what else it learnt from, for the card")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / f"{options.name}.onnx"
@@ -46,11 +50,12 @@ def main() -> None:
         .read_text(encoding="utf-8")
         .format(
             name=options.name,
+            network=NETWORKS[options.name],
+            size=size,
             kilobytes=len(content) // 1000,
             difference=f"{figures.worst:.1e}",
             pictures=figures.pictures,
             table=score_table(scores),
-            also=f"{options.also}\n\n" if options.also else "",
             sources=_sources(json.loads((options.dataset / "dataset.json").read_text(encoding="utf-8"))),
         )
     )

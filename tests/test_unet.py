@@ -15,9 +15,10 @@ keras = pytest.importorskip("keras", reason="training needs pip install 'figureg
 tf = pytest.importorskip("tensorflow", reason="batch normalisation is fused on Keras' tensorflow backend")
 
 from figureground.errors import TrainingError  # noqa: E402
+from figureground.training.blocks import FusedBatchNorm  # noqa: E402
 from figureground.training.config import Recipe  # noqa: E402
 from figureground.training.model import build_network, load_model  # noqa: E402
-from figureground.training.unet import FusedBatchNorm, classic_unet, light_unet, logits_model  # noqa: E402
+from figureground.training.unet import classic_unet, light_unet, logits_model  # noqa: E402
 
 Array = NDArray[np.float32]
 

@@ -17,7 +17,7 @@ from figureground.preprocess import STRIDE
 from figureground.training.loss_terms import loss_terms
 
 CHOICES = {
-    "network": ("light", "base", "classic"),
+    "network": ("light", "small", "base", "classic"),
     "schedule": ("cosine", "halve", "constant"),
     "optimizer": ("adamw", "adam"),
     "choose_by": ("val_loss", "val_iou"),
@@ -84,7 +84,7 @@ class Recipe:
 
     name: str
     # network
-    network: str = "light"  # light | base | classic
+    network: str = "light"  # light | small | base | classic
     width: float = 1.0  # of the classic network's channels
     dropout: float = 0.0
     size: int = 160  # training crops are size x size

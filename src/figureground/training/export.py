@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from figureground.errors import ModelError
-from figureground.training.unet import FusedBatchNorm
+from figureground.training.blocks import FusedBatchNorm
 
 OPSET = 17
 IR_VERSION = 10  # newer ones are refused by the ONNX Runtimes of 2024
@@ -121,21 +121,38 @@ def _conv(graph: _Graph, layer: Any) -> _Value:
     kernel = (_array(layer.kernel) * value.scale).reshape(high, wide * pixel, -1, layer.filters)
     how = {"kernel_shape": kernel.shape[:2], "pads": [top, left * pixel, bottom, right * pixel]}
     strides = [layer.strides[0], layer.strides[1] * pixel]
-    output = graph.add(layer.name, "Conv", [value.name, *_weights(graph, layer, kernel)], strides=strides, **how)
+    inputs = [value.name, *_weights(graph, layer, kernel, layer.filters)]
+    output = graph.add(layer.name, "Conv", inputs, strides=strides, **how)
+    return _activated(graph, layer, output)
+
+
+def _depthwise_conv(graph: _Graph, layer: Any) -> _Value:
+    _require(layer, dilation_rate=(1, 1), depth_multiplier=1, data_format="channels_last")
+    value, (high, wide) = graph.inputs(layer)[0], layer.kernel_size
+    if value.pixel > 1:
+        raise _refusal(layer, "the first convolution must be Conv2D")
+    if layer.padding == "same":
+        _require(layer, strides=(1, 1))
+        value = _padded(value, ((high - 1) // 2, (wide - 1) // 2, high // 2, wide // 2))
+    kernel = (_array(layer.kernel) * value.scale).transpose(0, 1, 3, 2)
+    how = {"kernel_shape": layer.kernel_size, "pads": value.pads, "strides": layer.strides}
+    channels = kernel.shape[3]
+    inputs = [value.name, *_weights(graph, layer, kernel, channels)]
+    output = graph.add(layer.name, "Conv", inputs, group=channels, **how)
     return _activated(graph, layer, output)
 
 
 def _conv_transpose(graph: _Graph, layer: Any) -> _Value:
     # Kernel as large as the stride: nothing overlaps, so "same" and "valid" are one.
     _require(layer, dilation_rate=(1, 1), strides=layer.kernel_size, output_padding=None, data_format="channels_last")
-    inputs = [*graph.names(layer), *_weights(graph, layer, _array(layer.kernel))]
+    inputs = [*graph.names(layer), *_weights(graph, layer, _array(layer.kernel), layer.filters)]
     output = graph.add(layer.name, "ConvTranspose", inputs, kernel_shape=layer.kernel_size, strides=layer.strides)
     return _activated(graph, layer, output)
 
 
-def _weights(graph: _Graph, layer: Any, kernel: NDArray[np.float64]) -> list[str]:
+def _weights(graph: _Graph, layer: Any, kernel: NDArray[np.float64], outputs: int) -> list[str]:
     # Zeros for the bias a layer has not: batch normalisation may fold into it.
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(layer.filters)
+    bias = _array(layer.bias) if layer.use_bias else np.zeros(outputs)
     kernel = kernel.transpose(3, 2, 0, 1)
     return [graph.constant(f"{layer.name}:kernel", kernel), graph.constant(f"{layer.name}:bias", bias)]
 
@@ -204,6 +221,7 @@ _EMITTERS: dict[type, Callable[[_Graph, Any], _Value]] = {
     keras.layers.Rescaling: _rescaling,
     keras.layers.ZeroPadding2D: _zero_padding,
     keras.layers.Conv2D: _conv,
+    keras.layers.DepthwiseConv2D: _depthwise_conv,
     keras.layers.Conv2DTranspose: _conv_transpose,
     keras.layers.BatchNormalization: _batch_norm,
     FusedBatchNorm: _batch_norm,

@@ -14,14 +14,14 @@ from figureground.errors import TrainingError
 from figureground.training.config import Recipe
 from figureground.training.losses import make_loss
 from figureground.training.start import find_weights
-from figureground.training.unet import base_unet, classic_unet, encoder_layers, light_unet, logits_model
+from figureground.training.unet import base_unet, classic_unet, encoder_layers, light_unet, logits_model, small_unet
 
 
 def build_network(recipe: Recipe) -> keras.Model:
     """The recipe's network, untrained, for pictures of any size its strides divide."""
     if recipe.network == "classic":
         return classic_unet(recipe.width, recipe.dropout, (None, None))
-    return base_unet() if recipe.network == "base" else light_unet()
+    return {"base": base_unet, "small": small_unet, "light": light_unet}[recipe.network]()
 
 
 def load_model(path: Path) -> keras.Model:

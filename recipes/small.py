@@ -1,6 +1,6 @@
 """The shipped model for live video, trained on with photographs of your own.
 
-    figureground train DATASET --output runs/small
+    figureground train DATASET --recipe small --output runs/small
 
 Begins with the weights that ship. At 256x256 some 40 pictures a second on two idle CPU cores. How those weights were
 made is in recipes/README.md; `light` learns from nothing.

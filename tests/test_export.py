@@ -16,7 +16,9 @@ keras = pytest.importorskip("keras", reason="export needs keras: pip install 'fi
 pytest.importorskip("tensorflow", reason="export is tested on Keras' tensorflow backend")
 
 from figureground.training.export import to_onnx  # noqa: E402
-from figureground.training.unet import classic_unet, light_unet, logits_model  # noqa: E402
+from figureground.training.config import Recipe  # noqa: E402
+from figureground.training.model import build_network  # noqa: E402
+from figureground.training.unet import light_unet, logits_model  # noqa: E402
 
 # Keras 3.15's convert_to_numpy under numpy 2.4: nothing this package does.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -51,7 +53,7 @@ def randomised(model: Any, seed: int = 0) -> Any:
 
 def network(name: str) -> Any:
     keras.utils.set_random_seed(7)
-    return randomised(light_unet() if name == "light" else classic_unet(1 / 16, size=(None, None)))
+    return randomised(build_network(Recipe("x", network=name, width=1 / 16)))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def light() -> Any:
     return network("light")
 
 
-@pytest.mark.parametrize("name", ["light", "classic"])
+@pytest.mark.parametrize("name", ["light", "small", "base", "classic"])
 def test_same_numbers_as_keras(name: str) -> None:
     model = network(name)
     content = to_onnx(model).SerializeToString()
@@ -80,7 +82,7 @@ def test_zero_padding_comes_after_the_scaling(light: Any) -> None:
     assert np.abs(run_batch(to_onnx(light).SerializeToString(), black) - wanted).max() <= 1e-5
 
 
-@pytest.mark.parametrize(("name", "most"), [("light", 65), ("classic", 55)])
+@pytest.mark.parametrize(("name", "most"), [("light", 65), ("small", 100), ("base", 130), ("classic", 55)])
 def test_graph_is_small(name: str, most: int) -> None:
     nodes = Counter(node.op_type for node in to_onnx(network(name)).graph.node)
     assert not nodes.keys() & {"Tile", "Transpose", "BatchNormalization", "Pad", "Mul", "Shape"}

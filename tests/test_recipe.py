@@ -22,8 +22,8 @@ def one_line(error: pytest.ExceptionInfo[RecipeError]) -> str:
     return message
 
 
-def test_the_three_recipes_are_there() -> None:
-    assert {"classic", "small", "small_finish"} <= set(NAMES)
+def test_the_recipes_are_there() -> None:
+    assert {"classic", "small", "base", "light"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,7 +109,7 @@ def test_the_last_of_two_counts() -> None:
         ("augment.zoom=0,1", "from 0.01 to 100"),
         ("augment.zoom=1,inf", "from 0.01 to 100"),
         ("augment.zoom=1.5,0.5", "smaller first"),
-        ("network=clasic", "network=clasic: want one of light, base, classic"),
+        ("network=clasic", "network=clasic: want one of light, small, base, classic"),
         ("schedule=linear", "cosine, halve, constant"),
         ("optimizer=sgd", "adamw, adam"),
         ("augment.flip=1.5", "augment.flip=1.5: want 0 to 1"),

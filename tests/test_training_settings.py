@@ -77,9 +77,9 @@ def test_accumulated_gradients_survive_a_resume(dataset: Path, tmp_path: Path) -
 # ---- a frozen encoder
 
 
-@pytest.mark.parametrize(("network", "number"), [("light", 26), ("base", 34), ("classic", 10)])
+@pytest.mark.parametrize(("network", "number"), [("light", 26), ("small", 68), ("base", 92), ("classic", 10)])
 def test_encoder(network: str, number: int) -> None:
-    """All layers with weights before the first that belongs to the way up."""
+    """All layers with weights down to the deepest features."""
     recipe = replace(CLASSIC, network=network)
     model = logits_model(build_network(recipe))
     encoder = encoder_layers(model)

@@ -27,7 +27,7 @@ Model = Annotated[
 def augment(
     dataset: Dataset,
     recipe: Annotated[
-        str, typer.Option(help="A recipe's name (small, small_finish, base, base_finish, classic) or file.")
+        str, typer.Option(help="A recipe's name (small, base, light, light_finish, classic) or file.")
     ] = "small",
     output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("grid.png"),
     count: Annotated[int, typer.Option(min=1, max=100, help="Pictures, a row each.")] = 6,

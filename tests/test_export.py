@@ -15,8 +15,8 @@ onnx = pytest.importorskip("onnx", reason="export needs onnx: pip install 'figur
 keras = pytest.importorskip("keras", reason="export needs keras: pip install 'figureground[train]'")
 pytest.importorskip("tensorflow", reason="export is tested on Keras' tensorflow backend")
 
-from figureground.training.export import to_onnx  # noqa: E402
 from figureground.training.config import Recipe  # noqa: E402
+from figureground.training.export import to_onnx  # noqa: E402
 from figureground.training.model import build_network  # noqa: E402
 from figureground.training.unet import light_unet, logits_model  # noqa: E402
 

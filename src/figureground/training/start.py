@@ -23,7 +23,7 @@ def find_weights(name: str) -> Path:
     shipped = _shipped()
     if name not in shipped:
         known = ", ".join(sorted(shipped))
-        raise TrainingError(f"{name}: no weights to begin with; give {known or 'no name'}, a .keras file or a run")
+        raise TrainingError(f"{name}: no weights to begin with; give a name ({known}), a .keras file or a run")
     return shipped[name]
 
 

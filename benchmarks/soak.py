@@ -31,7 +31,7 @@ from figureground.live.figures import resident_bytes
 from figureground.web.server import LOOPBACK, make_app, make_server
 from marked import Oracle
 from scenes import GREEN, plain
-from test_live import FAULTS, SIZE, Eye, write_room
+from watching import FAULTS, SIZE, Eye, write_room
 
 
 class Network(Oracle):
@@ -52,7 +52,7 @@ def main() -> None:
     frames = parser.parse_args().frames
     made: list[Network] = []
 
-    def make(model: str) -> Network:
+    def make(model: str, device: str) -> Network:
         made[:] = [*made[-2:], Network(model)]
         return made[-1]
 

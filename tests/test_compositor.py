@@ -109,8 +109,8 @@ def test_an_edge_is_freed_of_the_room(blur: float, room: tuple[int, int, int] | 
 def reference_nearby(frame: Frame, matte: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The weighted mean of the sure pixels around each, in float64 and by another library; small pictures only."""
     voice = np.where(matte > 128, np.maximum(np.clip((matte - 128.0) / 127, 0, 1) ** 16, 1e-6), 0)
-    smooth = [ndimage.gaussian_filter(voice * frame[:, :, i], GUIDE_SIGMA, mode="nearest", radius=6) for i in range(3)]
-    share = ndimage.gaussian_filter(voice, GUIDE_SIGMA, mode="nearest", radius=6)
+    smooth = [ndimage.gaussian_filter(voice * frame[:, :, i], GUIDE_SIGMA, mode="nearest", radius=round(3 * GUIDE_SIGMA)) for i in range(3)]
+    share = ndimage.gaussian_filter(voice, GUIDE_SIGMA, mode="nearest", radius=round(3 * GUIDE_SIGMA))
     if voice.sum() == 0:
         return np.full(frame.shape, 128.0)
     mean = (voice[:, :, None] * frame).sum((0, 1)) / voice.sum()

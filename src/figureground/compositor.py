@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame, check_alpha, check_frame
+from figureground.arrays import Alpha, Frame, Matte, check_alpha, check_frame, check_matte
 from figureground.errors import ArrayError
+from figureground.preprocess import to_matte
 from figureground.smoothing import weighted_blur
 
 GUIDE_SIDE = 160  # pixels; the person's nearby colours are smooth, so they are found on a small copy
@@ -48,7 +49,7 @@ def composite(frame: Frame, alpha: Alpha, background: Frame) -> Frame:
     check_alpha(alpha, like=check_frame(frame))
     if check_frame(background, "background").shape != frame.shape:
         raise ArrayError(f"background must have the frame's shape {frame.shape}, got {background.shape}")
-    return Compositor()(frame, alpha, background)
+    return Compositor()(frame, to_matte(alpha), background)
 
 
 def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
@@ -60,7 +61,11 @@ def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
         ArrayError: wrong shape, dtype or range.
     """
     check_alpha(alpha, like=check_frame(frame))
-    matte = to_uint8(alpha)
+    return on_transparency(frame, to_matte(alpha))
+
+
+def on_transparency(frame: Frame, matte: Matte) -> NDArray[np.uint8]:
+    """`cutout` with an alpha in 8 bits."""
     rgb = cv2.copyTo(frame, _whole(matte))
     soft = _Soft.of(matte)
     if len(soft.where):
@@ -70,27 +75,20 @@ def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
     return np.dstack((rgb, matte))
 
 
-def to_uint8(alpha: Alpha) -> NDArray[np.uint8]:
-    """An alpha as 8 bit, 0..255, rounded."""
-    return cv2.convertScaleAbs(alpha, alpha=255.0)
-
-
 @dataclass(slots=True)
 class Compositor:
-    """`composite` for a stream: the same result, in memory kept from frame to frame.
+    """`composite` for a stream, in memory kept from frame to frame: `picture = compositor(frame, matte, background)`.
 
-    Whole pixels of person and background are copied; only the soft ones, a few in a hundred, are computed.
-    The array it returns is overwritten by the next call.
+    The matte is the frame's alpha in 8 bits. Whole pixels of person and background are copied; only the soft ones, a
+    few in a hundred, are computed. The array it returns is overwritten by the next call.
     """
 
     _out: Frame | None = None
-    _matte: NDArray[np.uint8] | None = None
 
-    def __call__(self, frame: Frame, alpha: Alpha, background: Frame) -> Frame:
+    def __call__(self, frame: Frame, matte: Matte, background: Frame) -> Frame:
+        check_matte(matte, like=frame)
         if self._out is None or self._out.shape != frame.shape:
             self._out = np.empty(frame.shape, np.uint8)
-            self._matte = np.empty(frame.shape[:2], np.uint8)
-        matte = np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0, dst=self._matte), np.uint8)
         np.copyto(self._out, background)
         soft = _Soft.of(matte)
         if soft.box[0].stop:
@@ -101,13 +99,13 @@ class Compositor:
         return self._out
 
 
-def _mixed(frame: Frame, nearby: Frame, background: Frame, matte: NDArray[np.uint8]) -> Frame:
+def _mixed(frame: Frame, nearby: Frame, background: Frame, matte: Matte) -> Frame:
     """Pixels of the composite, (H, W, 3), from pixels of all that is in it."""
     person = cv2.add(_weighed(frame, cv2.LUT(matte, _TRUST)), _weighed(nearby, cv2.LUT(matte, _NEARBY)))
     return np.asarray(cv2.add(person, _weighed(background, 255 - matte)), np.uint8)
 
 
-def _whole(matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _whole(matte: Matte) -> NDArray[np.uint8]:
     """Not 0 where the matte is 255."""
     return np.asarray(cv2.threshold(matte, 254, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
@@ -127,10 +125,10 @@ class _Soft:
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
     where: NDArray[np.intp]
-    matte: NDArray[np.uint8]
+    matte: Matte
 
     @classmethod
-    def of(cls, matte: NDArray[np.uint8]) -> _Soft:
+    def of(cls, matte: Matte) -> _Soft:
         left, top, width, height = cv2.boundingRect(matte)
         box = slice(top, top + height), slice(left, left + width)
         inside = np.flatnonzero(cv2.inRange(matte[box], 1, 254) != 0) if width else np.empty(0, np.intp)
@@ -148,12 +146,14 @@ class _Soft:
         """Write `colours`, (N, 1, 3), to these pixels of `picture`."""
         _pixels(picture)[self.where] = _pixels(colours)
 
-    def nearby(self, frame: Frame, matte: NDArray[np.uint8]) -> Frame:
+    def nearby(self, frame: Frame, matte: Matte) -> Frame:
         """Around each of them the mean colour of the sure pixels of the person, (N, 1, 3).
 
         Found on a small copy of the box, and read from it linearly.
         """
-        down, right = (_Guide.of(part, side, max(matte.shape)) for part, side in zip(self.box, matte.shape, strict=True))
+        down, right = (
+            _Guide.of(part, side, max(matte.shape)) for part, side in zip(self.box, matte.shape, strict=True)
+        )
         # Single pixels, no means: a mean with a pixel of the room would let its colour in.
         places = down.pixels()[:, None] * matte.shape[1] + right.pixels()
         voice = cv2.LUT(np.take(matte, places), _VOICE)
@@ -167,7 +167,10 @@ class _Soft:
 
 @dataclass(frozen=True, slots=True)
 class _Guide:
-    """One side of a small copy of a part of the frame: from pixel `low` to before `high`, each `step` of the frame's."""
+    """One side of a small copy of a part of the frame: its pixels from `low` to before `high`.
+
+    `step`: how many pixels of the frame each stands for.
+    """
 
     step: float
     low: int

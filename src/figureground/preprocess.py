@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
 
-from figureground.arrays import Alpha, Frame, Mask
+from figureground.arrays import Alpha, Frame, Mask, Matte
 
 STRIDE = 32
 MOST = 4  # times `size`: no side of the input is longer, however thin the picture
 LOW, HIGH = 0.25, 0.75
 HOLE, SPECK = 0.003, 0.002  # parts of the picture
+_AlphaOrMatte = TypeVar("_AlphaOrMatte", Alpha, Matte)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,14 @@ def crisp(output: Alpha, fit: Fit) -> Alpha:
     return np.clip(crisp, 0, 1, out=crisp)
 
 
-def enlarge(alpha: Alpha, fit: Fit) -> Alpha:
-    """Scale an alpha of (height, width) to the frame's size, linearly."""
-    return cv2.resize(alpha, (fit.frame_width, fit.frame_height))
+def enlarge(alpha: _AlphaOrMatte, fit: Fit) -> _AlphaOrMatte:
+    """Scale an alpha or matte of (height, width) to the frame's size, linearly."""
+    return cast(_AlphaOrMatte, cv2.resize(alpha, (fit.frame_width, fit.frame_height)))
+
+
+def to_matte(alpha: Alpha) -> Matte:
+    """An alpha in 8 bits, rounded; new at every call."""
+    return np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0), np.uint8)
 
 
 def tidy(alpha: Alpha) -> Alpha:

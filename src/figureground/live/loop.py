@@ -288,16 +288,16 @@ class Live:
 
     def _dressed(self, made: Picture, parts: Parts) -> Picture:
         """With the mask tinted and the overlay over it, where these are asked for."""
-        alpha = made.alpha if parts.settings.show_mask else None
-        if alpha is None and parts.overlay is None:
+        matte = made.matte if parts.settings.show_mask else None
+        if matte is None and parts.overlay is None:
             return made
         picture = made.picture.copy()
-        if alpha is not None:
-            person = np.asarray(alpha > 0.5, np.uint8)
+        if matte is not None:
+            person = np.asarray(matte > 127, np.uint8)
             cv2.copyTo(cv2.addWeighted(picture, 0.6, np.full_like(picture, TINT), 0.4, 0), person, dst=picture)
         if parts.overlay is not None:
             parts.overlay.draw(picture)
-        return Picture(picture, made.alpha, made.reason)
+        return Picture(picture, made.matte, made.reason)
 
     def _show(self, made: Picture, captured: float | None) -> None:
         """The one place where pictures leave."""

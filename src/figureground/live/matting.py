@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Alpha, Frame, Matte, check_alpha
 from figureground.engine import Engine
 from figureground.live.governor import Effort
 from figureground.live.plausible import Plausible
 from figureground.people import Choice
-from figureground.preprocess import Fit, crisp, enlarge, tidy, to_input
+from figureground.preprocess import Fit, crisp, enlarge, tidy, to_input, to_matte
 from figureground.refine import Refiner
 from figureground.temporal import Stabiliser
 
@@ -32,7 +32,7 @@ class Found:
 
 
 class Matting:
-    """`matting(frame, time)` gives the alpha of a stream's next frame.
+    """`matting(frame, time)` gives the alpha of a stream's next frame, in 8 bits.
 
     Args:
         engine: the network.
@@ -63,11 +63,12 @@ class Matting:
         self._memory = Memory()
         self._plausible = Plausible()
 
-    def __call__(self, frame: Frame, time: float) -> Alpha:
-        """Alpha, (H, W) float32 in [0, 1], of `frame`, (H, W, 3) uint8 RGB; `time` in seconds.
+    def __call__(self, frame: Frame, time: float) -> Matte:
+        """The matte, (H, W), of `frame`, (H, W, 3) uint8 RGB; `time` in seconds.
 
         Raises:
             ModelError: the network cannot run, gave a value that is no number, or a mask that hides nothing.
+            ArrayError: what it gave is no alpha of the picture's size.
         """
         return self.finish(frame, self.find(frame, time), time)
 
@@ -89,17 +90,19 @@ class Matting:
             self._memory.keep(inside, small)
         return Found(inside, small, fit)
 
-    def finish(self, frame: Frame, found: Found, time: float) -> Alpha:
-        """The alpha, (H, W), of the frame in which `found` was found."""
-        refined = self._refine and self.effort.refine
-        alpha = self._refiner(frame, found.alpha, time) if refined else enlarge(found.alpha, found.fit)
+    def finish(self, frame: Frame, found: Found, time: float) -> Matte:
+        """The matte, (H, W), of the frame in which `found` was found."""
+        if self._refine and self.effort.refine:
+            matte = self._refiner(frame, found.alpha, time)
+        else:
+            matte = enlarge(to_matte(found.alpha), found.fit)
         self._lap("refine")
-        return alpha
+        return matte
 
     def _infer(self, picture: Frame, inside: Frame, fit: Fit, time: float) -> Alpha:
-        small = crisp(self._engine.run(picture), fit)
+        small = check_alpha(crisp(self._engine.run(picture), fit), like=inside)
         self._lap("infer")
-        self._plausible(small)  # before it is mixed with others and no longer looks like what it is
+        self._plausible(float(small.mean()))  # before it is mixed with others and no longer looks like what it is
         small = tidy(small)
         if self._stabiliser is not None:
             small = self._stabiliser(inside, small, time).copy()  # the next call writes over what it gave

@@ -55,7 +55,7 @@ def make_parts(settings: Settings, width: int, height: int, now: float, before: 
 def _background(spec: str, width: int, height: int, now: float) -> Background:
     made = make_background(GREEN if spec == "transparent" else spec)
     # Once now: the first picture on it is then no slower than the others, and a video begins now.
-    made(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32), Fraction(now))
+    made(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), Fraction(now))
     return made
 
 

@@ -149,8 +149,10 @@ def _size(part: _Part) -> tuple[int, int]:
 
 def _grey(frame: Frame, box: _Box) -> NDArray[np.uint8]:
     """The frame's brightness in the box."""
-    grey = cv2.cvtColor(frame[box.full], cv2.COLOR_RGB2GRAY)
-    return grey if box.full == box.fine else cv2.resize(grey, _size(box.fine), interpolation=cv2.INTER_AREA)
+    part = frame[box.full]
+    if box.full != box.fine:
+        part = cv2.resize(part, _size(box.fine), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
 
 
 def _fine(grey: NDArray[np.uint8], alpha: Alpha) -> Alpha:

@@ -270,3 +270,19 @@ def test_a_weighted_blur_is_a_normalised_convolution(made: tuple[Frame, Alpha, F
 
 def test_a_weighted_blur_without_any_weight_is_grey() -> None:
     assert (weighted_blur(noise(9, 7), np.zeros((7, 9), np.float32), 2.0) == 128).all()
+
+
+def test_a_background_that_cannot_be_written_is_there_again_wherever_a_person_was() -> None:
+    compositor, rng = Compositor(), np.random.default_rng(3)
+    walls = [noise(60, 40, seed) for seed in (1, 2)]
+    for wall in walls:
+        wall.flags.writeable = False
+    for number in range(40):
+        matte = np.zeros((40, 60), np.uint8)
+        top, left = rng.integers(0, 35), rng.integers(0, 55)
+        matte[top : top + 9, left : left + 9] = rng.integers(0, 256, matte[top : top + 9, left : left + 9].shape)
+        frame, wall = noise(60, 40, number), walls[number // 3 % 2]
+        if number % 5 == 4:  # what fails on the way must not be taken for done
+            with pytest.raises(ArrayError):
+                compositor(frame, matte[1:], wall)
+        np.testing.assert_array_equal(compositor(frame, matte, wall), Compositor()(frame, matte, wall))

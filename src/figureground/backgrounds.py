@@ -48,6 +48,7 @@ class Still:
     def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
         if self._fitted is None or self._fitted.shape != frame.shape:
             self._fitted = cover(self.picture, frame.shape[1], frame.shape[0])
+            self._fitted.flags.writeable = False  # so the compositor knows it when it sees it again
         return self._fitted
 
 

@@ -84,19 +84,31 @@ class Compositor:
     """
 
     _out: Frame | None = None
+    _behind: Frame | None = None  # what `_out` holds outside of `_box`, where that is known
+    _box: tuple[slice, slice] = (slice(0), slice(0))
 
     def __call__(self, frame: Frame, matte: Matte, background: Frame) -> Frame:
         check_matte(matte, like=frame)
         if self._out is None or self._out.shape != frame.shape:
             self._out = np.empty(frame.shape, np.uint8)
-        np.copyto(self._out, background)
+            self._behind = None
+        self._lay(background, self._out)
         soft = _Soft.of(matte)
         if soft.box[0].stop:
             cv2.copyTo(frame[soft.box], _whole(matte[soft.box]), dst=self._out[soft.box])
         if len(soft.where):
             mixed = _mixed(soft.take(frame), soft.nearby(frame, matte), soft.take(background), soft.matte)
             soft.put(self._out, mixed)
+        self._behind, self._box = background, soft.box
         return self._out
+
+    def _lay(self, background: Frame, out: Frame) -> None:
+        """The background over all of `out`; one that cannot be written to lies there still, but for the last person."""
+        known, self._behind = self._behind, None  # whatever fails before the picture is done, nothing is known then
+        if known is background and not background.flags.writeable:
+            out[self._box] = background[self._box]
+        else:
+            np.copyto(out, background)
 
 
 def _mixed(frame: Frame, nearby: Frame, background: Frame, matte: Matte) -> Frame:

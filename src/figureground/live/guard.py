@@ -72,7 +72,7 @@ class Guard:
             if frame.shape != self._shape:
                 return self.cover(time, f"a picture of {frame.shape[1]}x{frame.shape[0]} came unasked")
             matte = check_matte(matting(frame, time), like=frame)
-            self._plausible(float(matte[::4, ::4].mean()) / 255)
+            self._plausible(cv2.mean(matte)[0] / 255)
             behind = self.background(frame, matte, _exact(time))
             if behind.shape != frame.shape or behind.dtype != np.uint8:
                 return self.cover(time, "the background gave no picture of the right size")

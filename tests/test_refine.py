@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figureground.arrays import Alpha, check_alpha, check_matte
+from figureground.arrays import Alpha, Mask, check_alpha, check_matte
 from figureground.evaluation.matting import gradient, mad
 from figureground.evaluation.metrics import boundary_f, iou
-from figureground.preprocess import to_matte
-from figureground.refine import GAP, RADIUS, Refiner, refine
+from figureground.preprocess import FAINT, Fit, to_matte
+from figureground.refine import GAP, RADIUS, Refiner, _Box, refine
 from scenes import Scene, largest_difference, make_scene, noise
 
 HD = (1280, 720)
@@ -134,3 +134,34 @@ def test_what_a_stream_was_given_is_not_overwritten() -> None:
         kept = first.copy()
         refiner(frame, np.zeros_like(alpha), 1.03)
         np.testing.assert_array_equal(first, kept)
+
+
+def test_what_is_left_in_the_room_by_a_stabiliser_is_not_looked_at() -> None:
+    """A stream's alphas fall to 0 for ever: the picture is the one without the remains, wherever they lie."""
+    it = scene(*HD)
+    alpha = shrunk(it.alpha, 320, 180)
+    remains = np.where(alpha == 0, np.random.default_rng(0).random(alpha.shape, np.float32) * np.float32(FAINT), alpha)
+    assert np.count_nonzero(remains != alpha) > 1000
+    np.testing.assert_array_equal(refine(it.frame, remains)[alpha_is_far(alpha)], 0)
+    assert _Box.of(it.frame, remains) == _Box.of(it.frame, alpha)
+
+
+def alpha_is_far(alpha: Alpha) -> Mask:
+    near = cv2.dilate(alpha, np.ones((4 * RADIUS + 3, 4 * RADIUS + 3), np.uint8)) > 0
+    return cv2.resize(near.view(np.uint8), HD, interpolation=cv2.INTER_NEAREST) == 0
+
+
+@pytest.mark.parametrize("size", [HD, (640, 480), (1000, 563), (333, 187), (321, 181), (90, 160)])
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.4, 0.3), (0.8, 0.7)])
+def test_a_part_of_the_picture_is_as_the_whole(size: tuple[int, int], place: tuple[float, float]) -> None:
+    """Only the person's box is looked at: nothing changes by that, in any place and at any size."""
+    fit = Fit.of(*size, 256)
+    alpha = np.zeros((fit.height, fit.width), np.float32)
+    left, top = round(place[0] * fit.width), round(place[1] * fit.height)
+    alpha[top : top + fit.height // 5, left : left + fit.width // 5] = 1
+    alpha = np.asarray(cv2.GaussianBlur(alpha, (9, 9), 2), np.float32)
+    frame = noise(*size, 3)
+    alone = refine(frame, alpha)
+    full = alpha.copy()
+    full[0, 0], full[-1, -1] = max(alpha[0, 0], 2 * FAINT), max(alpha[-1, -1], 2 * FAINT)  # the box is everything
+    assert np.abs(alone - refine(frame, full)).max() < 1e-3

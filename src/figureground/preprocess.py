@@ -21,6 +21,7 @@ STRIDE = 32
 MOST = 4  # times `size`: no side of the input is longer, however thin the picture
 LOW, HIGH = 0.25, 0.75
 HOLE, SPECK = 0.003, 0.002  # parts of the picture
+FAINT = 1 / 510  # an alpha up to this is 0 in a matte
 RIM = 2  # pixels around a hole that are soft
 _Labels = NDArray[np.int32]
 _AlphaOrMatte = TypeVar("_AlphaOrMatte", Alpha, Matte)

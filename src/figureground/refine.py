@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, Matte
-from figureground.preprocess import Fit, crisp, tidy, to_matte
+from figureground.preprocess import FAINT, Fit, crisp, tidy, to_matte
 
 RADIUS = 2  # pixels of the network's resolution, of the window in which alpha follows brightness
 EPSILON = 1e-3  # of brightness in [0, 1], squared: fainter texture does not count as an edge
@@ -110,6 +110,8 @@ _Part = tuple[slice, slice]
 class _Box:
     """Where the person is, as far as the windows reach; everywhere else 0 comes out.
 
+    A stabiliser never quite lets go: what is FAINT counts as nothing, for STRETCH takes away a good deal more.
+
     Attributes:
         small, fine, full: rows and columns of the alpha, of what is looked at, of the frame.
         shape: of all that is looked at: about SCALE times the alpha's, or the frame's own.
@@ -130,7 +132,7 @@ class _Box:
         if shape != (times * height, times * width) or frame.shape[:2] != (shrink * shape[0], shrink * shape[1]):
             small, fine, full = ((slice(0, all_[0]), slice(0, all_[1])) for all_ in (alpha.shape, shape, frame.shape))
             return cls(small, fine, full, shape)
-        x, y, w, h = cv2.boundingRect((alpha > 0).view(np.uint8))
+        x, y, w, h = cv2.boundingRect((alpha > FAINT).view(np.uint8))
         reach = 2 * RADIUS + 1
         sides = [(max(0, y - reach), min(height, y + h + reach)), (max(0, x - reach), min(width, x + w + reach))]
 

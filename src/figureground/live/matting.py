@@ -14,7 +14,7 @@ from figureground.engine import Engine
 from figureground.live.governor import Effort
 from figureground.live.plausible import Plausible
 from figureground.people import Choice
-from figureground.preprocess import Fit, crisp, enlarge, tidy, to_input, to_matte
+from figureground.preprocess import FAINT, Fit, crisp, enlarge, tidy, to_input, to_matte
 from figureground.refine import Refiner
 from figureground.temporal import Stabiliser
 
@@ -123,7 +123,7 @@ class Memory:
     def keep(self, picture: Frame, alpha: Alpha) -> None:
         """Remember what the network found in `picture`."""
         self._grey, self._alpha, self._used = smooth_grey(picture), alpha.copy(), 0
-        self._near = cv2.dilate((alpha > 0).view(np.uint8), np.ones((AROUND, AROUND), np.uint8)).view(np.bool_)
+        self._near = cv2.dilate((alpha > FAINT).view(np.uint8), np.ones((AROUND, AROUND), np.uint8)).view(np.bool_)
 
     def again(self, picture: Frame, times: int) -> Alpha | None:
         """The last alpha; None if anything changed in or around the person, or it was used `times` times already.

@@ -18,6 +18,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
+from threading import Event
 from typing import Any
 
 import av
@@ -31,18 +32,27 @@ from figureground.sources import VideoSource
 
 SIZE = (1280, 720)
 CLIP = Path("../shared/data/video/webcam/book.mkv")
-BITS, BLOCK = 32, 16  # of the clock in the picture; pixels a side of each
 ROUNDS = 3
 
 
 class Count:
-    """A sink that counts, and reads the clock in the picture where there is one."""
+    """A sink that counts."""
 
     def __init__(self) -> None:
-        self.pictures = 0
+        self.pictures, self._awaited = 0, 0
+        self._there = Event()
 
     def send(self, picture: NDArray[np.uint8], at: Fraction) -> None:
         self.pictures += 1
+        if self.pictures >= self._awaited:
+            self._there.set()
+
+    def wait(self, pictures: int, ended: Event) -> None:
+        """Until as many have come; asking again and again would be counted as the loop's own work."""
+        self._awaited = pictures
+        self._there.clear()
+        while self.pictures < pictures and not ended.is_set():
+            self._there.wait(1)
 
     def __enter__(self) -> Count:
         return self
@@ -186,8 +196,7 @@ def settings(clip: Path) -> Settings:
 
 
 def wait(live: Live, count: Count, pictures: int) -> None:
-    while count.pictures < pictures and not live.ended.is_set():
-        time.sleep(0.002)
+    count.wait(pictures, live.ended)
     if live.error is not None:
         raise live.error
 

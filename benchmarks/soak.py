@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from fractions import Fraction
 from pathlib import Path
 from threading import Event, Thread
 
@@ -31,7 +32,7 @@ from figureground.live.figures import resident_bytes
 from figureground.web.server import LOOPBACK, make_app, make_server
 from marked import Oracle
 from scenes import GREEN, plain
-from test_live import FAULTS, SIZE, Eye, write_room
+from watching import FAULTS, SIZE, Eye, write_room
 
 
 class Network(Oracle):
@@ -46,13 +47,21 @@ class Network(Oracle):
         return super().run(picture)
 
 
+class Watcher(Eye):
+    """Keeps no times: 100,000 of them would be taken for growth of the loop."""
+
+    def send(self, picture: NDArray[np.uint8], at: Fraction) -> None:
+        super().send(picture, at)
+        self.times.clear()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=100_000)
     frames = parser.parse_args().frames
     made: list[Network] = []
 
-    def make(model: str) -> Network:
+    def make(model: str, device: str) -> Network:
         made[:] = [*made[-2:], Network(model)]
         return made[-1]
 
@@ -60,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         camera = str(write_room(folder / "room.mkv"))
-        eye, done = Eye(), Event()
+        eye, done = Watcher(), Event()
         begun = time.monotonic()
         with Live(Settings(camera=camera, background="#00ff00"), SIZE, [eye], paced=False) as live:
             server = make_server(make_app(live, folder / "uploads", None, LOOPBACK))

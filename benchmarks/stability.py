@@ -62,7 +62,7 @@ class Ours:
             alpha = self.stabiliser(picture[: fit.height, : fit.width], alpha, at)
         marks.append(time.perf_counter())
         if self.refiner is not None:
-            alpha = self.refiner(frame, alpha, at)
+            alpha = self.refiner(frame, alpha, at) * np.float32(1 / 255)
         else:
             alpha = refine(frame, alpha) if self.refined else enlarge(alpha, fit)
         marks.append(time.perf_counter())

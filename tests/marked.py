@@ -48,7 +48,7 @@ class Oracle:
 
     size = 256
 
-    def __init__(self, model: object = "small", threads: int = 1) -> None:
+    def __init__(self, model: object = "small", threads: int = 1, device: str = "cpu") -> None:
         self.fault: Callable[[Frame], Alpha] | None = None
 
     def __call__(self, frame: Frame) -> Alpha:

@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage  # type: ignore[import-untyped]
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Frame, Matte
 from figureground.backgrounds import Background, Blur, Slideshow, Still, blur_strength, colour, cover, make_background
 from figureground.errors import BackgroundError
 from figureground.images import write_image
+from figureground.preprocess import to_matte
 from scenes import BLUE, GREEN, RED, figure_alpha, largest_difference, noise, plain
 from videos import Look, make_sound, make_video
 
 NOW = Fraction(0)
 
 
-def nobody(frame: Frame) -> Alpha:
-    return np.zeros(frame.shape[:2], np.float32)
+def nobody(frame: Frame) -> Matte:
+    return np.zeros(frame.shape[:2], np.uint8)
 
 
 def behind(background: Background, width: int = 40, height: int = 30, time: Fraction = NOW) -> Frame:
@@ -50,7 +51,7 @@ def test_no_colour_of_the_person_enters_the_blurred_room(
     alpha = figure_alpha(width, height, softness)
     frame = cold_room(width, height, seed)
     frame[alpha > 0.02] = RED
-    assert np.count_nonzero(Blur(strength)(frame, alpha, NOW)[:, :, 0]) == 0
+    assert np.count_nonzero(Blur(strength)(frame, to_matte(alpha), NOW)[:, :, 0]) == 0
 
 
 @given(st.data(), st.sampled_from([1.0, 20.0, 100.0]))
@@ -65,7 +66,7 @@ def test_no_colour_of_a_person_of_any_place_and_size_enters_the_blurred_room(
     alpha[top:bottom, left:right] = 1
     frame = cold_room(width, height, 1)
     frame[alpha > 0] = RED
-    assert np.count_nonzero(Blur(strength)(frame, alpha, NOW)[:, :, 0]) == 0
+    assert np.count_nonzero(Blur(strength)(frame, to_matte(alpha), NOW)[:, :, 0]) == 0
 
 
 @pytest.mark.parametrize("strength", [1, 20, 100])
@@ -73,12 +74,12 @@ def test_a_plain_room_stays_plain_even_behind_the_person(strength: float) -> Non
     alpha = figure_alpha(320, 180)
     frame = plain(320, 180, (10, 200, 90))
     frame[alpha > 0] = RED
-    assert largest_difference(Blur(strength)(frame, alpha, NOW), plain(320, 180, (10, 200, 90))) <= 1
+    assert largest_difference(Blur(strength)(frame, to_matte(alpha), NOW), plain(320, 180, (10, 200, 90))) <= 1
 
 
 def test_where_only_the_person_is_seen_the_blur_is_grey() -> None:
     frame = plain(64, 48, RED)
-    assert (Blur()(frame, np.ones((48, 64), np.float32), NOW) == 128).all()
+    assert (Blur()(frame, np.full((48, 64), 255, np.uint8), NOW) == 128).all()
 
 
 @pytest.mark.parametrize(

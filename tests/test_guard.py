@@ -11,19 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Frame, Matte
 from figureground.backgrounds import Background, Blur, Slideshow, make_background
 from figureground.errors import ModelError
 from figureground.images import write_image
 from figureground.live.guard import CARD, Guard
+from figureground.preprocess import to_matte
 from marked import leaked, room, shown, true_alpha
 from scenes import GREEN, RED, plain
 
 WIDTH, HEIGHT = 160, 96
 
 
-def matting(frame: Frame, time: float) -> Alpha:
-    return true_alpha(frame)
+def matting(frame: Frame, time: float) -> Matte:
+    return to_matte(true_alpha(frame))
 
 
 def guard(background: str = "#00ff00") -> Guard:
@@ -32,31 +33,26 @@ def guard(background: str = "#00ff00") -> Guard:
     return made
 
 
-def raising(error: Exception) -> Callable[[Frame, float], Alpha]:
-    def fail(frame: Frame, time: float) -> Alpha:
+def raising(error: Exception) -> Callable[[Frame, float], Matte]:
+    def fail(frame: Frame, time: float) -> Matte:
         raise error
 
     return fail
 
 
-def of(value: float) -> Callable[[Frame, float], Alpha]:
-    return lambda frame, _: np.full(frame.shape[:2], value, np.float32)
+def of(value: int) -> Callable[[Frame, float], Matte]:
+    return lambda frame, _: np.full(frame.shape[:2], value, np.uint8)
 
 
-BROKEN: dict[str, Callable[[Frame, float], Alpha]] = {
+BROKEN: dict[str, Callable[[Frame, float], Matte]] = {
     "raises ours": raising(ModelError("the network gave a value that is no number")),
     "raises any": raising(RuntimeError("out of memory")),
-    "no number": of(float("nan")),
-    "one pixel no number": lambda frame, _: np.where(np.arange(frame.shape[1]) == 3, np.nan, true_alpha(frame)).astype(
-        np.float32
-    ),
-    "infinite": of(float("inf")),
-    "below 0": of(-1.0),
-    "above 1": of(1.5),
-    "everything": of(1.0),
-    "almost everything": of(0.985),
-    "too small": lambda frame, _: np.zeros((4, 4), np.float32),
-    "another type": lambda frame, _: true_alpha(frame).astype(np.float64),  # type: ignore[return-value]
+    "an alpha": lambda frame, _: true_alpha(frame),  # type: ignore[return-value]  # which could hold what is no number
+    "yes and no": lambda frame, _: true_alpha(frame) > 0.5,  # type: ignore[return-value]
+    "everything": of(255),
+    "almost everything": of(251),
+    "too small": lambda frame, _: np.zeros((4, 4), np.uint8),
+    "three channels": lambda frame, _: frame,
     "nothing": lambda frame, _: None,  # type: ignore[return-value]
 }
 
@@ -69,7 +65,7 @@ def test_a_broken_mask_shows_the_cover_and_says_why(fault: str, background: str)
     assert shown(before.picture)
     broken = made(room(WIDTH, HEIGHT, 0.5), 0.1, BROKEN[fault])
     assert broken.reason
-    assert broken.alpha is None
+    assert broken.matte is None
     if background == "blur":  # the picture before, blurred: nothing of this one
         other = guard(background)
         other(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
@@ -84,16 +80,16 @@ def test_a_broken_mask_shows_the_cover_and_says_why(fault: str, background: str)
 def test_an_empty_mask_after_a_person_shows_the_background() -> None:
     made = guard()
     made(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
-    assert leaked(made(room(WIDTH, HEIGHT, 0.5), 0.1, of(0.0)).picture) == 0
+    assert leaked(made(room(WIDTH, HEIGHT, 0.5), 0.1, of(0)).picture) == 0
 
 
 def test_a_mask_that_jumps_to_almost_everything_is_not_believed_until_it_is_back() -> None:
     made = guard()
     made(room(WIDTH, HEIGHT, 0.4), 0.0, matting)
     for number in range(20):
-        jumped = np.ones((HEIGHT, WIDTH), np.float32)
+        jumped = np.full((HEIGHT, WIDTH), 255, np.uint8)
         jumped[:, : WIDTH // 16] = 0
-        picture = made(room(WIDTH, HEIGHT, 0.5), number / 30, lambda _, __, alpha=jumped: alpha)  # type: ignore[misc]
+        picture = made(room(WIDTH, HEIGHT, 0.5), number / 30, lambda _, __, matte=jumped: matte)  # type: ignore[misc]
         assert leaked(picture.picture) == 0
         assert "suddenly" in picture.reason
     assert shown(made(room(WIDTH, HEIGHT, 0.5), 1.0, matting).picture)
@@ -103,12 +99,12 @@ def test_someone_who_comes_nearer_step_by_step_stays() -> None:
     made = guard()
     frame = plain(WIDTH, HEIGHT, (0, 0, 255))
     for share in np.linspace(0.3, 0.95, 14):
-        alpha = np.zeros((HEIGHT, WIDTH), np.float32)
-        alpha[:, : round(share * WIDTH)] = 1
-        assert not made(frame, 0.0, lambda _, __, alpha=alpha: alpha).reason  # type: ignore[misc]
+        matte = np.zeros((HEIGHT, WIDTH), np.uint8)
+        matte[:, : round(share * WIDTH)] = 255
+        assert not made(frame, 0.0, lambda _, __, matte=matte: matte).reason  # type: ignore[misc]
 
 
-def broken_background(frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+def broken_background(frame: Frame, matte: Matte, time: Fraction) -> Frame:
     raise OSError("the disk is gone")
 
 
@@ -116,9 +112,9 @@ def broken_background(frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
     "background",
     [
         broken_background,
-        lambda frame, alpha, time: np.zeros((3, 3, 3), np.uint8),
-        lambda frame, alpha, time: frame.astype(np.float32),
-        lambda frame, alpha, time: None,
+        lambda frame, matte, time: np.zeros((3, 3, 3), np.uint8),
+        lambda frame, matte, time: frame.astype(np.float32),
+        lambda frame, matte, time: None,
     ],
 )
 def test_a_broken_background_shows_a_plain_card(background: Background) -> None:
@@ -160,7 +156,7 @@ def test_the_cover_of_a_blur_has_no_detail_of_the_picture_before() -> None:
     made = guard("blur:1")
     frame = room(WIDTH, HEIGHT, 0.5)
     frame[:, :, 1] = 255 * ((np.indices((HEIGHT, WIDTH)) // 4).sum(0) % 2)
-    assert not made(frame, 0.0, lambda each, _: true_alpha(room(WIDTH, HEIGHT, 0.5))).reason
+    assert not made(frame, 0.0, lambda each, _: matting(room(WIDTH, HEIGHT, 0.5), 0.0)).reason
     cover = made.cover(0.1, "late").picture.astype(int)
     assert np.abs(np.diff(cover, axis=1)).max() < 12
     assert np.abs(np.diff(cover, axis=0)).max() < 12

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +15,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from figureground.engine import PROVIDERS, usable_devices
 from figureground.errors import BackgroundError, FigureGroundError, ModelError, OutputError, SettingError
 from figureground.images import write_image
 from figureground.live import Live, Settings, parts
 from figureground.live.outputs import Pipe, recording
-from marked import Oracle, leaked, room, shown
+from marked import Oracle, leaked, shown
 from scenes import GREEN, plain
+from watching import FAULTS, SIZE, Eye, wait_for, write_room
 
-SIZE = (160, 96)
 FRAMES = int(os.environ.get("FIGUREGROUND_LIVE_FRAMES", "1500"))
-
-
-class Eye:
-    """A sink that looks at every picture for pixels of the room."""
-
-    def __init__(self) -> None:
-        self.pictures = self.leaks = self.people = 0
-        self.last = np.zeros((1, 1, 3), np.uint8)
-        self.broken: Exception | None = None
-        self.times: list[Fraction] = []
-
-    def send(self, picture: NDArray[np.uint8], at: Fraction) -> None:
-        if self.broken is not None:
-            raise self.broken
-        self.pictures += 1
-        self.leaks += leaked(picture)
-        self.people += shown(picture)
-        self.last = picture.copy()
-        self.times.append(at)
-
-    def __enter__(self) -> Eye:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.closed = True
-
-
-def write_room(path: Path, frames: int = 40, size: tuple[int, int] = SIZE) -> Path:
-    """A video without loss in which the figure walks from side to side, fast."""
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("ffv1", rate=30)
-        stream.width, stream.height, stream.pix_fmt = *size, "bgr0"
-        for number in range(frames):
-            picture = room(*size, at=0.5 + 0.4 * np.sin(2 * np.pi * number / frames))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +43,6 @@ def oracles(monkeypatch: pytest.MonkeyPatch) -> list[Oracle]:
 
     monkeypatch.setattr(parts, "Engine", make)
     return made
-
-
-def wait_for(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Until something is so, or the test has failed."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -112,19 +67,6 @@ def test_the_person_stands_before_the_background_and_nothing_of_the_room(camera:
     assert (state["light"], state["reason"]) == ("live", "")
     assert not shown(eye.last)  # the last picture, that a virtual camera may hold, is the background
     assert eye.times == sorted(eye.times)
-
-
-def broken(picture: NDArray[np.uint8]) -> Any:
-    raise ModelError("the network gave a value that is no number")
-
-
-FAULTS: dict[str, Callable[[NDArray[np.uint8]], Any]] = {
-    "raises": broken,
-    "no number": lambda picture: np.full(picture.shape[:2], np.nan, np.float32),
-    "everything": lambda picture: np.ones(picture.shape[:2], np.float32),
-    "nothing": lambda picture: np.zeros(picture.shape[:2], np.float32),
-    "another size": lambda picture: np.ones((3, 3), np.float32),
-}
 
 
 def test_faults_everywhere_leak_no_pixel(
@@ -251,6 +193,17 @@ def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(camera: str, tmp_
     assert eye.leaks == eye.people == 0
 
 
+def test_a_device_that_is_not_there_ends_it_with_the_reason(camera: str) -> None:
+    """The processor is not taken in its place."""
+    absent = next(device for device in PROVIDERS if device not in usable_devices())
+    eye = Eye()
+    with Live(Settings(camera=camera, device=absent), SIZE, [eye]) as live:
+        assert live.ended.wait(20)
+    assert isinstance(live.error, ModelError)
+    assert f"--device {absent}" in str(live.error)
+    assert eye.people == 0
+
+
 def test_an_output_that_fails_ends_it_with_the_reason(camera: str, oracles: list[Oracle]) -> None:
     eye = Eye()
     with running(camera, eye) as live:
@@ -350,6 +303,60 @@ def test_a_pipe_whose_reader_has_gone_ends_it(camera: str, oracles: list[Oracle]
         assert live.ended.wait(20)
     os.close(write)
     assert isinstance(live.error, OutputError)
+
+
+def test_who_is_covered_while_a_picture_takes_long_is_not_on_it(camera: str, oracles: list[Oracle]) -> None:
+    """Asked for while the model is at it, the cover comes before what the model finds."""
+    eye = Eye()
+    with running(camera, eye) as live:
+        wait_for(lambda: eye.people > 5)
+        people: list[int] = []
+
+        def slow(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+            oracles[0].fault = None
+            live.cover(True)
+            people.append(eye.people)
+            return oracles[0].run(picture)
+
+        oracles[0].fault = slow
+        wait_for(lambda: live.state()["reason"] == "covered by hand")
+        assert eye.people == people[0]
+        live.cover(False)
+        wait_for(is_live(live))
+
+
+def test_a_frame_that_waited_for_the_next_is_not_shown_after_a_pause(camera: str, oracles: list[Oracle]) -> None:
+    """With look-ahead a frame is held back; the camera closed and opened again, it is another one's."""
+    eye = Eye()
+    with running(camera, eye, settings={"look_ahead": True}) as live:
+        wait_for(lambda: eye.people > 5)
+        live.stop()
+        wait_for(lambda: live.state()["light"] == "stopped")
+        live.start()
+        people = eye.people
+        wait_for(lambda: eye.people > people + 5)
+    assert eye.times == sorted(eye.times)
+
+
+def test_a_video_chosen_late_begins_then(camera: str, oracles: list[Oracle], tmp_path: Path) -> None:
+    """Hours of it are not decoded to catch up."""
+    behind = tmp_path / "behind.mkv"
+    with av.open(str(behind), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "bgr0"
+        for _ in range(15):
+            picture = plain(*SIZE, GREEN)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+    eye = Eye()
+    with running(camera, eye) as live:
+        wait_for(is_live(live))
+        live._begun -= 100 * 3600
+        live.change({"background": str(behind)})
+        people = eye.people
+        wait_for(lambda: eye.people > people + 20)
+        assert live.state()["light"] == "live"
+    assert eye.leaks == 0
 
 
 def test_fewer_pictures_than_the_camera_gives(camera: str, oracles: list[Oracle]) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from figureground.live import Live, Settings, parts
 from marked import Oracle, leaked, room, shown
-from test_live import SIZE, wait_for, write_room
+from watching import SIZE, wait_for, write_room
 
 BYTES = SIZE[0] * SIZE[1] * 3
 
@@ -148,7 +148,7 @@ def test_the_latency_told_is_the_one_a_clock_in_the_pictures_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its median, from the picture's making to the sink, is what the page is told, and what lies before the loop."""
-    monkeypatch.setattr(parts, "Engine", lambda model: Oracle())
+    monkeypatch.setattr(parts, "Engine", lambda model, device: Oracle())
     path = tmp_path / "clock.nut"
     os.mkfifo(path)
     done, late = Event(), Late()

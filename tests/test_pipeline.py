@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,18 +12,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Alpha, Frame, Matte
 from figureground.backgrounds import Still, make_background
 from figureground.batch import make_compose
 from figureground.engine import Engine
 from figureground.errors import ModelError, OutputError, VideoError
 from figureground.images import read_image, write_image
 from figureground.pipeline import run
+from figureground.preprocess import to_matte
 from figureground.sinks import video_sink
 from figureground.sources import VideoSource
 from networks import Shape, save_network
 from scenes import BLUE, GREEN, RED, largest_difference, plain
 from videos import H264, count, counting, make_video, open_files, read_film
+
+
+def mattes(engine: Engine) -> Callable[[Frame], Matte]:
+    return lambda frame: to_matte(engine(frame))
 
 
 @dataclass
@@ -153,7 +158,7 @@ def test_the_red_person_stays_red_from_picture_file_to_picture_file(tmp_path: Pa
     write_image(tmp_path / "back.png", plain(32, 16, (0, 200, 40)))
     frame = read_image(tmp_path / "in.png")
     compose = make_compose("composite", make_background(str(tmp_path / "back.png")))
-    write_image(tmp_path / "out.png", compose(frame, Engine(red_finder)(frame), Fraction(0)))
+    write_image(tmp_path / "out.png", compose(frame, to_matte(Engine(red_finder)(frame)), Fraction(0)))
     assert middles(read_image(tmp_path / "out.png")) == [list(RED), [0, 200, 40], [0, 200, 40]]
 
 
@@ -161,7 +166,7 @@ def test_the_red_person_stays_red_from_picture_file_to_picture_file(tmp_path: Pa
 def test_the_red_person_stays_red_from_video_file_to_video_file(tmp_path: Path, red_finder: Path, target: str) -> None:
     source = VideoSource(make_video(tmp_path / "in.mp4", [people(RED, BLUE)] * 4, look=H264))
     compose = make_compose("composite", Still(plain(8, 4, GREEN)))
-    assert run(source, Engine(red_finder), compose, video_sink(tmp_path / target, like=source)) == 4
+    assert run(source, mattes(Engine(red_finder)), compose, video_sink(tmp_path / target, like=source)) == 4
     want = [RED, GREEN, GREEN]
     for picture in read_film(tmp_path / target).pictures:
         for got, colour in zip(middles(picture), want, strict=True):
@@ -170,7 +175,12 @@ def test_the_red_person_stays_red_from_video_file_to_video_file(tmp_path: Path, 
 
 def test_the_astronaut_stays_orange_before_a_blue_wall(tmp_path: Path, engine: Engine, astronaut: Frame) -> None:
     source = VideoSource(make_video(tmp_path / "in.mp4", [astronaut] * 2, look=H264))
-    run(source, engine, make_compose("composite", Still(plain(8, 8, BLUE))), video_sink(tmp_path / "out.mp4", source))
+    run(
+        source,
+        mattes(engine),
+        make_compose("composite", Still(plain(8, 8, BLUE))),
+        video_sink(tmp_path / "out.mp4", source),
+    )
     got, seen = (picture.astype(int) for picture in (read_film(tmp_path / "out.mp4").pictures[1], astronaut))
     suit = (slice(150, 175), slice(50, 75))
     assert np.abs(got[suit].mean((0, 1)) - seen[suit].mean((0, 1))).max() < 12

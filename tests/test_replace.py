@@ -21,10 +21,11 @@ from PIL import Image
 
 from figureground.arrays import Frame
 from figureground.batch import Job, Result, plan, replace
-from figureground.compositor import composite, to_uint8
+from figureground.compositor import composite
 from figureground.engine import Engine
 from figureground.errors import BackgroundError, FigureGroundError, InputError, ModelError, OutputError
 from figureground.images import read_image, read_matte, write_image
+from figureground.preprocess import to_matte
 from networks import Shape, save_network
 from scenes import BLUE, GREEN, RED, largest_difference, plain
 from videos import H264, Look, count, counting, make_sound, make_video, read_film, read_rgba, read_sound
@@ -128,7 +129,7 @@ def test_an_alpha_is_the_matte(photo: Path, engine: Engine, astronaut: Frame) ->
     make_video(photo.with_name("clip.mp4"), [astronaut] * 2)
     ran = run(photo.parent, "astro.png", "clip.mp4", "--kind", "alpha", "--output", "mattes")
     assert (ran.code, ran.err) == (0, "")
-    matte = to_uint8(engine(astronaut))
+    matte = to_matte(engine(astronaut))
     np.testing.assert_array_equal(read_matte(photo.parent / "mattes" / "astro.png"), matte)
     with Image.open(photo.parent / "mattes" / "astro.png") as picture:
         assert picture.mode == "L"
@@ -140,7 +141,7 @@ def test_a_transparent_background_is_a_cutout(photo: Path, engine: Engine, astro
     make_video(photo.with_name("clip.mp4"), [astronaut] * 2)
     ran = run(photo.parent, "astro.png", "clip.mp4", "--background", "transparent", "--output", "cut")
     assert (ran.code, ran.err) == (0, "")
-    matte = to_uint8(engine(astronaut))
+    matte = to_matte(engine(astronaut))
     with Image.open(photo.parent / "cut" / "astro.png") as picture:
         assert picture.mode == "RGBA"
         np.testing.assert_array_equal(np.asarray(picture)[:, :, 3], matte)

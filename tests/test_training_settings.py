@@ -88,7 +88,6 @@ def test_encoder(network: str, number: int) -> None:
     kinds = [layer for layer in model.layers if layer.weights]
     assert kinds[0] in encoder
     assert kinds[-1] not in encoder
-    assert max(layer.output.shape[-1] for layer in encoder) == encoder[-1].output.shape[-1]
 
 
 def test_a_frozen_encoder_stays_and_learns_later(dataset: Path, tmp_path: Path) -> None:
@@ -164,8 +163,6 @@ def test_wrong_weights_are_told_before_tensorflow_is_loaded(dataset: Path, tmp_p
     command = ["train", str(dataset), "--from", "smal", "--output", str(tmp_path / "run")]
     done = subprocess.run([sys.executable, "-m", "figureground", *command], capture_output=True, text=True)
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == "figureground: smal: no weights to begin with; give a name (base, small), a .keras file or a run\n"
-    )
+    said = "smal: no weights to begin with; give a name (base, small), a .keras file or a run"
+    assert done.stderr == f"figureground: {said}\n"
     assert not (tmp_path / "run").exists()

@@ -5,6 +5,7 @@
 | Frame | (H, W, 3) | uint8   | 0..255   | a picture, channels **RGB**, sRGB encoded |
 | Alpha | (H, W)    | float32 | [0, 1]   | share of the person in each pixel         |
 | Mask  | (H, W)    | bool    |          | person or not                             |
+| Matte | (H, W)    | uint8   | 0..255   | an alpha in 8 bits, to be painted with    |
 
 Every public function takes and gives these; the `check_*` functions stand at the border. Whatever holds
 BGR or YUV (OpenCV's codecs, video frames) turns it into a Frame where it enters.
@@ -20,6 +21,7 @@ from figureground.errors import ArrayError
 Frame = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Matte = NDArray[np.uint8]
 
 
 def check_frame(frame: object, name: str = "frame") -> Frame:
@@ -55,3 +57,18 @@ def check_alpha(alpha: object, like: Frame | None = None, name: str = "alpha") -
     if not (low >= 0.0 and high <= 1.0):  # written so that a NaN fails too
         raise ArrayError(f"{name} must lie in [0, 1], got {low:g} to {high:g}")
     return alpha
+
+
+def check_matte(matte: object, like: Frame, name: str = "matte") -> Matte:
+    """Return `matte` if it is an (H, W) uint8 array of the size of `like`.
+
+    Raises:
+        ArrayError: it is not; the message says what came instead.
+    """
+    if not isinstance(matte, np.ndarray):
+        raise ArrayError(f"{name} must be a numpy array, got {type(matte).__name__}")
+    if matte.dtype != np.uint8:
+        raise ArrayError(f"{name} must be uint8 in 0..255, got {matte.dtype}")
+    if matte.shape != like.shape[:2]:
+        raise ArrayError(f"{name} must have the frame's size {like.shape[:2]}, got {matte.shape}")
+    return matte

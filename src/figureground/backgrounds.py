@@ -1,6 +1,6 @@
 """What stands behind the person: colour, picture, looping video, or the room itself, blurred.
 
-A background is called with the frame, its alpha and its time in seconds, and gives a Frame of the same size.
+A background is called with the frame, its alpha in 8 bits and its time in seconds, and gives a Frame of the same size.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Frame, Matte
 from figureground.errors import BackgroundError, InputError
 from figureground.images import EXTENSIONS, read_image
 from figureground.smoothing import weighted_blur
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 
-Background = Callable[[Frame, Alpha, Fraction], Frame]
+Background = Callable[[Frame, Matte, Fraction], Frame]
 BLUR_STRENGTH = 20.0
+HARDLY = 4  # of 255: what is more of the person than that must not colour the blurred room
 
 
 def cover(picture: Frame, width: int, height: int) -> Frame:
@@ -44,9 +45,10 @@ class Still:
     picture: Frame
     _fitted: Frame | None = None
 
-    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+    def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
         if self._fitted is None or self._fitted.shape != frame.shape:
             self._fitted = cover(self.picture, frame.shape[1], frame.shape[0])
+            self._fitted.flags.writeable = False  # so the compositor knows it when it sees it again
         return self._fitted
 
 
@@ -60,14 +62,14 @@ class Blur:
     strength: float = BLUR_STRENGTH
     _out: Frame | None = None
 
-    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+    def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
         sigma = max(frame.shape) * self.strength / 1000
         shrink = next(factor for factor in (8, 4, 2, 1) if factor == 1 or sigma >= 3 * factor)  # needs few pixels
-        size = tuple(max(1, side // shrink) for side in alpha.shape[::-1])
+        size = tuple(max(1, side // shrink) for side in matte.shape[::-1])
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
         # Any pixel of the person, be it a single one, takes its whole block out.
-        person = cv2.resize(cv2.threshold(alpha, 0.02, 1, cv2.THRESH_BINARY)[1], size, interpolation=cv2.INTER_AREA)
-        room = (cv2.dilate(person, np.ones((3, 3), np.uint8)) <= 0).astype(np.float32)
+        person = cv2.resize(cv2.threshold(matte, HARDLY, 255, cv2.THRESH_BINARY)[1], size, interpolation=cv2.INTER_AREA)
+        room = (cv2.dilate(person, np.ones((3, 3), np.uint8)) == 0).astype(np.float32)
         if self._out is None or self._out.shape != frame.shape:
             self._out = np.empty_like(frame)
         blurred = weighted_blur(small, room, sigma / shrink)
@@ -87,7 +89,7 @@ class Loop:
     _first: Fraction = Fraction(0)  # what the video's own clock said then
     _until: Fraction = Fraction(0)  # how long after `_begun` the picture shown stays
 
-    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+    def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
         if self._source is None:
             self._begin(time)
         while time >= self._begun + self._until:
@@ -125,11 +127,11 @@ class Slideshow:
     _shown: int = -1
     _still: Still | None = None
 
-    def __call__(self, frame: Frame, alpha: Alpha, time: Fraction) -> Frame:
+    def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
         number = int(time / self.seconds) % len(self.paths)
         if self._still is None or number != self._shown:
             self._still, self._shown = Still(read_image(self.paths[number])), number
-        return self._still(frame, alpha, time)
+        return self._still(frame, matte, time)
 
 
 def make_background(spec: str) -> Background:

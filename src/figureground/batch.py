@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Frame, Matte
 from figureground.atomic import check_writable
 from figureground.backgrounds import Background, make_background
-from figureground.compositor import Compositor, cutout, to_uint8
+from figureground.compositor import Compositor, on_transparency
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, InputError, OutputError
 from figureground.images import EXTENSIONS, read_image, write_image
 from figureground.pipeline import Compose, run
-from figureground.preprocess import crisp, tidy, to_input
+from figureground.preprocess import crisp, tidy, to_input, to_matte
 from figureground.refine import Refiner
 from figureground.sinks import OPAQUE_EXTENSIONS, TRANSPARENT_EXTENSIONS, encoding_for, video_sink
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
@@ -202,7 +202,7 @@ def _attempt(
 
 def _replace_picture(job: Job, engine: Engine, kind: str, background: Background | None) -> int:
     frame = read_image(job.input)
-    write_image(job.output, make_compose(kind, background)(frame, engine(frame), Fraction(0)))
+    write_image(job.output, make_compose(kind, background)(frame, to_matte(engine(frame)), Fraction(0)))
     return 1
 
 
@@ -220,11 +220,11 @@ def _replace_video(
     return run(source, _steady(engine, source), compose if kind != "alpha" else _grey_as_rgb(compose), sink, sent)
 
 
-def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Alpha]:
+def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Matte]:
     """What `engine` does, for the frames of a video: steady where the picture stands still."""
     stabiliser, refiner = Stabiliser(), Refiner()
 
-    def segment(frame: Frame) -> Alpha:
+    def segment(frame: Frame) -> Matte:
         fit = engine.fit(frame.shape[1], frame.shape[0])
         picture = to_input(frame, fit)
         alpha = tidy(crisp(engine.run(picture), fit))
@@ -235,20 +235,18 @@ def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Alpha]:
 
 
 def make_compose(kind: str, background: Background | None) -> Compose:
-    """What to make of a frame and its alpha: RGB, RGBA or grey pictures, for `composite`, `cutout` and `alpha`."""
+    """What to make of a frame and its matte: RGB, RGBA or grey pictures, for `composite`, `cutout` and `alpha`."""
+    if kind == "cutout":
+        return lambda frame, matte, _: on_transparency(frame, matte)
     if background is None:
-        return (
-            (lambda frame, alpha, _: cutout(frame, alpha))
-            if kind == "cutout"
-            else (lambda _, alpha, __: to_uint8(alpha))
-        )
+        return lambda _, matte, __: matte
     compositor = Compositor()
 
-    def compose(frame: Frame, alpha: Alpha, at: Fraction) -> NDArray[np.uint8]:
-        return compositor(frame, alpha, background(frame, alpha, at))
+    def compose(frame: Frame, matte: Matte, at: Fraction) -> NDArray[np.uint8]:
+        return compositor(frame, matte, background(frame, matte, at))
 
     return compose
 
 
 def _grey_as_rgb(compose: Compose) -> Compose:
-    return lambda frame, alpha, at: np.repeat(compose(frame, alpha, at)[:, :, None], 3, axis=2)
+    return lambda frame, matte, at: np.repeat(compose(frame, matte, at)[:, :, None], 3, axis=2)

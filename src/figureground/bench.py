@@ -22,7 +22,7 @@ from figureground.compositor import Compositor
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, MissingExtraError
 from figureground.evaluation.peers import TfliteModel
-from figureground.preprocess import Fit, crisp, tidy, to_input
+from figureground.preprocess import Fit, crisp, tidy, to_input, to_matte
 from figureground.refine import refine
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
@@ -110,10 +110,8 @@ class _OurFrame:
             "infer": self._infer,
             "tidy": self._tidy,
             "refine": self._refine,
-            "composite": lambda: self.compositor(
-                self.frame, self.alpha, self.background(self.frame, self.alpha, Fraction(0))
-            ),
-            "blur": lambda: self.blur(self.frame, self.alpha, Fraction(0)),
+            "composite": self._composite,
+            "blur": lambda: self.blur(self.frame, self.matte, Fraction(0)),
         }
         for name, stage in stages.items():
             begun = time.perf_counter()
@@ -133,6 +131,10 @@ class _OurFrame:
 
     def _refine(self) -> None:
         self.alpha = refine(self.frame, self.small)
+
+    def _composite(self) -> None:
+        self.matte = to_matte(self.alpha)
+        self.compositor(self.frame, self.matte, self.background(self.frame, self.matte, Fraction(0)))
 
 
 def _scene(width: int, height: int) -> Frame:

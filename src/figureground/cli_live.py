@@ -27,6 +27,7 @@ BackgroundOption = Annotated[
     typer.Option(help="blur, blur:STRENGTH (1 to 100), #rrggbb, transparent (green), or a picture, video, folder."),
 ]
 ModelOption = Annotated[str, typer.Option(help="A shipped model (small, base) or an .onnx file.")]
+DeviceOption = Annotated[str, typer.Option(help="What the model runs on: cpu, cuda, openvino, coreml, directml.")]
 SizeOption = Annotated[str, typer.Option(help="Of the picture that goes out, WIDTHxHEIGHT.")]
 FpsOption = Annotated[float, typer.Option(min=1, max=240, help="Pictures a second at most.")]
 HostOption = Annotated[str, typer.Option(help="Where the page is served; any other than this computer needs a token.")]
@@ -43,6 +44,7 @@ def live(
     fps: FpsOption = 30.0,
     size: SizeOption = "1280x720",
     model: ModelOption = "small",
+    device: DeviceOption = "cpu",
     mirror: Annotated[bool, typer.Option("--mirror", help="Left and right as in a mirror.")] = False,
     fit: Annotated[
         str, typer.Option(help="Camera pictures of another shape: cover (cut) or contain (bars).")
@@ -66,6 +68,7 @@ def live(
             "camera": camera,
             "background": background,
             "model": model,
+            "device": device,
             "mirror": mirror,
             "fit": fit,
             "people": people,
@@ -94,13 +97,15 @@ def serve(
     camera: CameraOption = "0",
     background: BackgroundOption = "blur",
     model: ModelOption = "small",
+    device: DeviceOption = "cpu",
     size: SizeOption = "1280x720",
     fps: FpsOption = 30.0,
 ) -> int:
     """Serve the page that controls the live picture; the camera stays closed until it is started there."""
     from figureground.live import Settings
 
-    settings = Settings().changed({"camera": camera, "background": background, "model": model, "fps": fps})
+    changes = {"camera": camera, "background": background, "model": model, "device": device, "fps": fps}
+    settings = Settings().changed(changes)
     page = (host, port, token_file)
     return _run(settings, parse_size(size), (), "page", lambda _: None, lambda: None, page, start=False)
 

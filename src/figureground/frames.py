@@ -31,17 +31,14 @@ def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
     return (frame.height, frame.width) if frame.rotation % 360 in (90, 270) else (frame.width, frame.height)
 
 
-def to_frame(
-    frame: av.VideoFrame, matrix: int, reformatter: VideoReformatter, threads: int = 0, out: Frame | None = None
-) -> Frame:
-    """The picture as RGB in full range, upright.
+def to_frame(frame: av.VideoFrame, matrix: int, reformatter: VideoReformatter, threads: int = 0) -> Frame:
+    """The picture as RGB in full range, upright, in memory of its own.
 
     Args:
         frame: as decoded, of any pixel format.
         matrix: `colorspace(frame)`, or the one its file names.
         reformatter: the same one for every picture of a stream; it keeps what it has worked out.
         threads: for the conversion; 0: one a core.
-        out: (H, W, 3) array of `upright_size` to write to; without it, memory of FFmpeg's own.
     """
     rgb = reformatter.reformat(
         frame,
@@ -50,14 +47,18 @@ def to_frame(
         src_color_range=frame.color_range,
         dst_color_range=ColorRange.JPEG,
         threads=threads,
-    ).to_ndarray()
+    )
     turn = _TURNS.get(frame.rotation % 360)
     if turn is not None:
-        return np.asarray(cv2.rotate(rgb, turn, dst=out), np.uint8)
-    if out is None:
-        return np.asarray(rgb, np.uint8)
-    np.copyto(out, rgb)
-    return out
+        return np.asarray(cv2.rotate(_pixels(rgb), turn), np.uint8)
+    return _pixels(rgb).copy() if rgb is frame else np.ascontiguousarray(_pixels(rgb))
+
+
+def _pixels(rgb: av.VideoFrame) -> Frame:
+    """The memory of an rgb24 picture itself, which lives as long as this array does."""
+    plane = rgb.planes[0]
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : 3 * rgb.width]
+    return lines.reshape(rgb.height, rgb.width, 3)
 
 
 def reason(error: Exception) -> str:

@@ -60,6 +60,13 @@ def read_rgba(path: Path) -> NDArray[np.uint8]:
     return np.array(_to_srgb(_open(path)).convert("RGBA"))
 
 
+def encode_jpeg(frame: Frame, quality: int = 80) -> bytes:
+    """A Frame as the content of a JPEG file."""
+    file = BytesIO()
+    Image.fromarray(frame).save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
 def read_matte(path: Path) -> NDArray[np.uint8]:
     """Read a mask or matte as an (H, W) uint8 array, 0 background to 255 person.
 

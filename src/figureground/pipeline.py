@@ -10,10 +10,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Frame, Matte
 
 Picture = NDArray[np.uint8]
-Compose = Callable[[Frame, Alpha, Fraction], Picture]
+Compose = Callable[[Frame, Matte, Fraction], Picture]
 
 
 class Source(Protocol):
@@ -36,19 +36,19 @@ class Sink(Protocol):
 
 def run(
     source: Source,
-    engine: Callable[[Frame], Alpha],
+    segment: Callable[[Frame], Matte],
     compose: Compose,
     sink: AbstractContextManager[Sink],
     sent: Callable[[int], Any] | None = None,
 ) -> int:
-    """Send every frame of `source`, composed with the alpha computed from that very frame, to `sink`.
+    """Send every frame of `source`, composed with the matte computed from that very frame, to `sink`.
 
     Source and sink are closed however this ends.
 
     Args:
         source: where frames come from.
-        engine: frame to alpha.
-        compose: frame, alpha and time to the picture to send.
+        segment: frame to its alpha, in 8 bits.
+        compose: frame, matte and time to the picture to send.
         sink: where pictures go, once entered.
         sent: called with the number of frames sent so far, after each.
 
@@ -58,7 +58,7 @@ def run(
     count = 0
     with source, sink as out:
         for frame in source:
-            out.send(compose(frame, engine(frame), source.time), source.time)
+            out.send(compose(frame, segment(frame), source.time), source.time)
             count += 1
             if sent is not None:
                 sent(count)

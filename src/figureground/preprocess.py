@@ -8,18 +8,23 @@ last row and column. Where a model has one fixed size, the picture is scaled to 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame, Mask
+from figureground.arrays import Alpha, Frame, Mask, Matte
 
 STRIDE = 32
 MOST = 4  # times `size`: no side of the input is longer, however thin the picture
 LOW, HIGH = 0.25, 0.75
 HOLE, SPECK = 0.003, 0.002  # parts of the picture
+FAINT = 1 / 510  # an alpha up to this is 0 in a matte
+RIM = 2  # pixels around a hole that are soft
+_Labels = NDArray[np.int32]
+_AlphaOrMatte = TypeVar("_AlphaOrMatte", Alpha, Matte)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,14 @@ def crisp(output: Alpha, fit: Fit) -> Alpha:
     return np.clip(crisp, 0, 1, out=crisp)
 
 
-def enlarge(alpha: Alpha, fit: Fit) -> Alpha:
-    """Scale an alpha of (height, width) to the frame's size, linearly."""
-    return cv2.resize(alpha, (fit.frame_width, fit.frame_height))
+def enlarge(alpha: _AlphaOrMatte, fit: Fit) -> _AlphaOrMatte:
+    """Scale an alpha or matte of (height, width) to the frame's size, linearly."""
+    return cast(_AlphaOrMatte, cv2.resize(alpha, (fit.frame_width, fit.frame_height)))
+
+
+def to_matte(alpha: Alpha) -> Matte:
+    """An alpha in 8 bits, rounded; new at every call."""
+    return np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0), np.uint8)
 
 
 def tidy(alpha: Alpha) -> Alpha:
@@ -101,38 +111,68 @@ def tidy(alpha: Alpha) -> Alpha:
     fold is often one; the gap between arm and body is larger. A speck covers less than SPECK, or is nowhere half
     person.
     """
-    if _has_holes(alpha >= 0.5):
-        _fill(alpha)
-    for top, left, bottom, right, inside in _patches(alpha > 0.1, connectivity=8):  # two and a half times as fast as 4
-        part = alpha[top:bottom, left:right]
-        if np.count_nonzero(inside) < SPECK * alpha.size or part[inside].max() < 0.5:
-            part[inside] = 0
+    part = alpha[_around(alpha > 0, RIM)]
+    _fill_holes(part, HOLE * alpha.size)
+    _drop_specks(part, SPECK * alpha.size)
     return alpha
 
 
-def _has_holes(mask: Mask) -> bool:
-    """Whether anything is enclosed by `mask`: contours tell in a thirtieth of the time that labelling takes."""
-    _, tree = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return tree is not None and bool((tree.reshape(-1, 4)[:, 3] >= 0).any())
+def _around(mask: Mask, pixels: int) -> tuple[slice, slice]:
+    """Rows and columns of all that is in `mask` and some pixels more."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    rows = slice(max(0, top - pixels), top + height + pixels)
+    return rows, slice(max(0, left - pixels), left + width + pixels)
 
 
-def _fill(alpha: Alpha) -> None:
-    height, width = alpha.shape
+def _fill_holes(alpha: Alpha, most: float) -> None:
+    """Make holes of fewer than `most` pixels person, with their soft rim."""
     holes = np.zeros(alpha.shape, np.uint8)
-    for top, left, bottom, right, inside in _patches(alpha < 0.5):
-        enclosed = left > 0 and top > 0 and right < width and bottom < height
-        if enclosed and np.count_nonzero(inside) < HOLE * alpha.size:
-            holes[top:bottom, left:right][inside] = 1
+    for contour, outer in _contours(alpha >= 0.5):
+        if outer >= 0:
+            x, y, width, height = cv2.boundingRect(contour)  # of the person's pixels around it
+            around = slice(y, y + height), slice(x, x + width)
+            _mark_holes(alpha[around] < 0.5, most, holes[around])
     if holes.any():
-        alpha[cv2.dilate(holes, np.ones((5, 5), np.uint8)) > 0] = 1  # with their soft rim
+        alpha[cv2.dilate(holes, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0] = 1
 
 
-def _patches(mask: Mask, connectivity: int = 4) -> Iterator[tuple[int, int, int, int, Mask]]:
-    """The connected parts of `mask`: their boxes (top, left, bottom, right), and which pixels of them they are."""
+def _mark_holes(empty: Mask, most: float, holes: NDArray[np.uint8]) -> None:
+    """Set `holes` to 1 in the parts of `empty` of fewer than `most` pixels that touch none of its sides."""
+    labels, boxes, areas = _patches(empty)
+    for label in np.flatnonzero(areas[1:] < most) + 1:
+        rows, columns = boxes[label]
+        if min(rows.start, columns.start) > 0 and rows.stop < empty.shape[0] and columns.stop < empty.shape[1]:
+            holes[rows, columns][labels[rows, columns] == label] = 1
+
+
+def _drop_specks(alpha: Alpha, least: float) -> None:
+    """Empty the parts of fewer than `least` pixels, and those that are nowhere half person."""
+    sure, there = alpha >= 0.5, alpha > 0.1
+    parts = sum(outer < 0 for _, outer in _contours(there))
+    if parts == 1 and sure.any() and np.count_nonzero(there) >= least:
+        return
+    labels, boxes, areas = _patches(there, connectivity=8)  # two and a half times as fast as 4
+    drop = (areas < least) | (np.bincount(labels[sure], minlength=len(areas)) == 0)
+    for label in np.flatnonzero(drop[1:]) + 1:
+        alpha[boxes[label]][labels[boxes[label]] == label] = 0
+
+
+def _contours(mask: Mask) -> list[tuple[NDArray[np.int32], int]]:
+    """The outlines of the parts of `mask`, 8-connected, and of their holes: below 0, or the number of the part around.
+
+    They are found in a thirtieth of the time that labelling takes.
+    """
+    contours, tree = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    outer = [] if tree is None else tree.reshape(-1, 4)[:, 3].tolist()
+    return [(np.asarray(contour, np.int32), part) for contour, part in zip(contours, outer, strict=True)]
+
+
+def _patches(
+    mask: Mask, connectivity: int = 4
+) -> tuple[NDArray[np.int32], list[tuple[slice, slice]], NDArray[np.int32]]:
+    """The connected parts of `mask`: each pixel's part, from 1, 0 outside; the boxes and the pixels of the parts."""
     _, labels, boxes, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         mask.view(np.uint8), connectivity, cv2.CV_32S, cv2.CCL_GRANA
     )
-    for label in range(1, len(boxes)):
-        left, top, width, height, _ = boxes[label].tolist()
-        bottom, right = top + height, left + width
-        yield top, left, bottom, right, labels[top:bottom, left:right] == label
+    places = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h, _ in boxes.tolist()]
+    return np.asarray(labels, np.int32), places, boxes[:, cv2.CC_STAT_AREA]

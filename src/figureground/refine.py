@@ -7,14 +7,15 @@ frame's brightness; the function is found at the network's resolution and applie
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
-from figureground.preprocess import Fit, crisp, tidy
+from figureground.arrays import Alpha, Frame, Matte
+from figureground.preprocess import FAINT, Fit, crisp, tidy, to_matte
 
 RADIUS = 2  # pixels of the network's resolution, of the window in which alpha follows brightness
 EPSILON = 1e-3  # of brightness in [0, 1], squared: fainter texture does not count as an edge
@@ -41,8 +42,10 @@ def refine(frame: Frame, alpha: Alpha) -> Alpha:
     full = frame.shape[1::-1]
     if _nothing_to_add(frame, alpha):
         return cv2.resize(alpha, full)
-    fine = _fine(_grey(frame, alpha), alpha)
-    return cv2.resize(fine, full) if fine.shape != full[::-1] else fine
+    box = _Box.of(frame, alpha)
+    out = np.zeros(frame.shape[:2], np.float32)
+    out[box.full] = cv2.resize(_fine(_grey(frame, box), alpha[box.small]), _size(box.full))
+    return out
 
 
 def to_alpha(frame: Frame, output: Alpha, fit: Fit) -> Alpha:
@@ -51,7 +54,7 @@ def to_alpha(frame: Frame, output: Alpha, fit: Fit) -> Alpha:
 
 
 class Refiner:
-    """`refine` for a stream, `alpha = refiner(frame, alpha, time)`: edges follow the frame only where it changes.
+    """`refine` for a stream, `matte = refiner(frame, alpha, time)`: edges follow the frame only where it changes.
 
     A still pixel moves to its new alpha slowly, for what differs there is noise. Where the frame has changed it gets
     the new alpha at once; it never gets more of the person than the larger of its previous and its new alpha.
@@ -59,45 +62,99 @@ class Refiner:
 
     def __init__(self) -> None:
         self._time = -math.inf
-        self._known = np.empty((1, 1), np.uint8)
-        self._fine = np.empty((1, 1), np.float32)
+        # At the resolution that is looked at: what each pixel looked like when its alpha was believed, that alpha, and
+        # 255 where nobody was near in the frame before.
+        self._known, self._fine, self._new = (np.empty((1, 1), kind) for kind in (np.uint8, np.float32, np.uint8))
 
-    def __call__(self, frame: Frame, alpha: Alpha, time: float | Fraction) -> Alpha:
-        """As `refine`, for the next frame of the stream; `time` in seconds."""
+    def __call__(self, frame: Frame, alpha: Alpha, time: float | Fraction) -> Matte:
+        """As `refine`, for the next frame of the stream, in 8 bits; `time` in seconds."""
         passed, self._time = float(time) - self._time, float(time)
-        full = frame.shape[1::-1]
         if _nothing_to_add(frame, alpha):
-            return cv2.resize(alpha, full)
-        grey = _grey(frame, alpha)
-        fine, smooth = _fine(grey, alpha), cv2.blur(grey, (SMOOTH, SMOOTH))
-        if self._fine.shape == fine.shape and 0 < passed <= GAP:
-            changed = cv2.compare(cv2.absdiff(smooth, self._known), CHANGED, cv2.CMP_GT)
-            cv2.copyTo(smooth, changed, self._known)
-            self._follow(fine, changed, passed)
-        else:
-            self._known, self._fine = smooth, fine
-        # A copy where the sizes are the same: the next call must not change what was given.
-        return cv2.resize(self._fine, full)
+            return to_matte(cv2.resize(alpha, frame.shape[1::-1]))
+        box = _Box.of(frame, alpha)
+        grey = _grey(frame, box)
+        fine, smooth = _fine(grey, alpha[box.small]), cv2.blur(grey, (SMOOTH, SMOOTH))
+        if self._fine.shape != box.shape or not 0 < passed <= GAP:
+            self._known, self._fine = np.zeros(box.shape, np.uint8), np.zeros(box.shape, np.float32)
+            self._new = np.full(box.shape, 255, np.uint8)
+        known, before = self._known[box.fine], self._fine[box.fine]
+        changed = cv2.compare(cv2.absdiff(smooth, known), CHANGED, cv2.CMP_GT)
+        cv2.bitwise_or(changed, self._new[box.fine], dst=changed)
+        cv2.copyTo(smooth, changed, known)
+        after = _followed(before, fine, changed, passed)
+        self._fine[:], self._new[:] = 0, 255
+        self._fine[box.fine], self._new[box.fine] = after, 0
+        out = np.zeros(frame.shape[:2], np.uint8)
+        out[box.full] = cv2.resize(to_matte(after), _size(box.full))
+        return out
 
-    def _follow(self, fine: Alpha, changed: NDArray[np.uint8], passed: float) -> None:
-        up = cv2.subtract(fine, self._fine)
-        cv2.bitwise_or(changed, cv2.compare(up, JUMP, cv2.CMP_GT), dst=changed)
-        down = up * np.float32(-math.expm1(-passed / FALL))
-        up *= np.float32(-math.expm1(-passed / RISE))
-        cv2.add(self._fine, cv2.min(up, down, dst=up), dst=self._fine)  # it falls faster than it rises
-        cv2.copyTo(fine, changed, self._fine)
+
+def _followed(before: Alpha, fine: Alpha, changed: NDArray[np.uint8], passed: float) -> Alpha:
+    """`before` on its way to `fine`; it falls faster than it rises."""
+    up = cv2.subtract(fine, before)
+    at_once = cv2.bitwise_or(changed, cv2.compare(up, JUMP, cv2.CMP_GT))
+    down = up * np.float32(-math.expm1(-passed / FALL))
+    up *= np.float32(-math.expm1(-passed / RISE))
+    after = cv2.add(before, cv2.min(up, down, dst=up), dst=up)
+    return cv2.copyTo(fine, at_once, after)
 
 
 def _nothing_to_add(frame: Frame, alpha: Alpha) -> bool:
     return frame.shape[0] <= alpha.shape[0] or frame.shape[1] <= alpha.shape[1]
 
 
-def _grey(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
-    """The frame's brightness at about SCALE times the alpha's resolution, or at its own."""
-    height, width = frame.shape[:2]
-    times = max(1, round(width / (SCALE * alpha.shape[1])))
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (width // times, height // times), interpolation=cv2.INTER_AREA) if times > 1 else grey
+_Part = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Where the person is, as far as the windows reach; everywhere else 0 comes out.
+
+    A stabiliser never quite lets go: what is FAINT counts as nothing, for STRETCH takes away a good deal more.
+
+    Attributes:
+        small, fine, full: rows and columns of the alpha, of what is looked at, of the frame.
+        shape: of all that is looked at: about SCALE times the alpha's, or the frame's own.
+    """
+
+    small: _Part
+    fine: _Part
+    full: _Part
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, frame: Frame, alpha: Alpha) -> _Box:
+        """All of both where one size is no multiple of the other: a part would be enlarged to other places then."""
+        height, width = alpha.shape
+        shrink = max(1, round(frame.shape[1] / (SCALE * width)))
+        shape = frame.shape[0] // shrink, frame.shape[1] // shrink
+        times = shape[0] // height
+        if shape != (times * height, times * width) or frame.shape[:2] != (shrink * shape[0], shrink * shape[1]):
+            small, fine, full = ((slice(0, all_[0]), slice(0, all_[1])) for all_ in (alpha.shape, shape, frame.shape))
+            return cls(small, fine, full, shape)
+        x, y, w, h = cv2.boundingRect((alpha > FAINT).view(np.uint8))
+        reach = 2 * RADIUS + 1
+        sides = [(max(0, y - reach), min(height, y + h + reach)), (max(0, x - reach), min(width, x + w + reach))]
+
+        def part(factor: int) -> _Part:
+            (top, bottom), (left, right) = sides
+            return slice(factor * top, factor * bottom), slice(factor * left, factor * right)
+
+        return cls(part(1), part(times), part(times * shrink), shape)
+
+
+def _size(part: _Part) -> tuple[int, int]:
+    """Width and height."""
+    rows, columns = part
+    return columns.stop - columns.start, rows.stop - rows.start
+
+
+def _grey(frame: Frame, box: _Box) -> NDArray[np.uint8]:
+    """The frame's brightness in the box."""
+    part = frame[box.full]
+    if box.full != box.fine:
+        part = cv2.resize(part, _size(box.fine), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
 
 
 def _fine(grey: NDArray[np.uint8], alpha: Alpha) -> Alpha:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Frame
 
+LITTLE = 1e-4  # the weight of the mean of the whole picture
+
 
 def weighted_blur(frame: Frame, weight: NDArray[np.float32], sigma: float) -> Frame:
     """Normalised convolution (Knutsson and Westin 1993): a Gaussian mean in which each pixel counts by its weight.
@@ -26,12 +28,13 @@ def weighted_blur(frame: Frame, weight: NDArray[np.float32], sigma: float) -> Fr
     total = float(weight.sum())
     if total <= 0:
         return np.full_like(frame, 128)
-    weighted = cv2.multiply(frame, cv2.merge((weight,) * 3), dtype=cv2.CV_32F)
-    near, share = _smooth(weighted, sigma), _smooth(weight, sigma)
-    little = np.float32(1e-4)
-    near += np.array(cv2.mean(weighted)[:3], np.float32) * np.float32(little * weight.size / total)
-    share += little
-    return np.asarray(cv2.divide(near, cv2.merge((share,) * 3), dtype=cv2.CV_8U), np.uint8)
+    # The fourth channel holds 255 times the weight: one filter for all of it.
+    four = cv2.multiply(cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA), cv2.merge((weight,) * 4), dtype=cv2.CV_32F)
+    mean = np.array(cv2.sumElems(four), np.float32) / np.float32(total)
+    near = _smooth(four, sigma)
+    cv2.add(near, tuple((LITTLE * mean).tolist()), dst=near)
+    share = cv2.merge((cv2.extractChannel(near, 3),) * 3)
+    return np.asarray(cv2.divide(cv2.cvtColor(near, cv2.COLOR_RGBA2RGB), share, scale=255, dtype=cv2.CV_8U), np.uint8)
 
 
 def _smooth(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
 
 import av
-import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from figureground.arrays import Frame
@@ -21,7 +19,6 @@ from figureground.frames import colorspace, to_frame, upright_size
 
 _PAUSES = (0.5, 5.0)  # seconds before a camera is tried again; doubled each time it gives nothing
 _CLOSING = 0.9  # seconds `close` waits for a thread that a driver may hold
-_KEPT = 6  # arrays: the newest three may be in use, one is waiting, one is being written
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +77,6 @@ class Camera:
         self._stop = Event()
         self._place: Place | None = None
         self._silent_since = time.monotonic()
-        self._arrays = _Arrays()
         self._reformatter = VideoReformatter()
         self._thread = Thread(target=self._run, name=f"camera {self.name}", daemon=True)
         self._thread.start()
@@ -155,7 +151,7 @@ class Camera:
         if place.kind == "device" and self._size not in (None, (width, height)) and width != self.width:
             _log.warning("camera %s gives %dx%d pixels, not those asked for", self.name, width, height)
         matrix = colorspace(decoded, camera=place.kind == "device")
-        frame = to_frame(decoded, matrix, self._reformatter, 1, self._arrays.free(height, width))
+        frame = to_frame(decoded, matrix, self._reformatter, 1)
         with self._news:
             if place.kind == "file" and not self._paced:
                 self._news.wait_for(lambda: self._shot is None or self._stop.is_set())
@@ -177,20 +173,3 @@ class Camera:
 
 def _fault(error: CameraError) -> Fault:
     return Fault(error.reason, error.remedy)
-
-
-class _Arrays:
-    """Arrays that are used again once nobody holds them: no new memory for each picture."""
-
-    def __init__(self) -> None:
-        self._arrays = [np.empty((1, 1, 3), np.uint8)]
-        self._unheld = next(sys.getrefcount(array) for array in self._arrays)
-
-    def free(self, height: int, width: int) -> Frame:
-        """An (H, W, 3) array that is nobody's, its content whatever it was."""
-        for array in self._arrays:
-            if array.shape == (height, width, 3) and sys.getrefcount(array) == self._unheld:
-                return array
-        new = np.empty((height, width, 3), np.uint8)
-        self._arrays = [*(each for each in self._arrays if each.shape == new.shape), new][-_KEPT:]
-        return new

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Frame, Matte
 from figureground.live.matting import CHANGED, Found, Matting, smooth_grey
 
 
@@ -43,8 +43,8 @@ class LookAhead:
         before, self._newest = self._newest, replace(newest, frame=newest.frame.copy())
         return before
 
-    def __call__(self, frame: Frame, time: float) -> Alpha:
-        """The alpha of the frame that `exchange` gave, (H, W) float32 in [0, 1].
+    def __call__(self, frame: Frame, time: float) -> Matte:
+        """The matte, (H, W), of the frame that `exchange` gave.
 
         Raises:
             ModelError: as `Matting`.

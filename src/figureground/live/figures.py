@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
 from statistics import median
 
 KEPT = 300  # pictures that medians and percentiles are taken over
@@ -15,8 +14,7 @@ STAGES = ("wait", "resize", "infer", "stabilise", "refine", "background", "compo
 class Figures:
     """What the loop notes and others read; threads may read while one writes."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._stages: dict[str, deque[float]] = {name: deque(maxlen=KEPT) for name in STAGES}
         self._latencies: deque[float] = deque(maxlen=KEPT)
         self._sent: deque[float] = deque(maxlen=KEPT)
@@ -25,11 +23,11 @@ class Figures:
 
     def begin(self) -> None:
         """A picture begins; the first lap counts from here."""
-        self._last = self._clock()
+        self._last = time.perf_counter()
 
     def lap(self, stage: str, seconds: float | None = None) -> None:
         """`stage` is done: it took the time since the last lap, or `seconds`."""
-        now = self._clock()
+        now = time.perf_counter()
         self._stages[stage].append(now - self._last if seconds is None else seconds)
         self._last = now
 

@@ -14,25 +14,25 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from figureground.arrays import Alpha, Frame, check_alpha
+from figureground.arrays import Frame, Matte, check_matte
 from figureground.backgrounds import Background, Blur, Still
 from figureground.compositor import Compositor
 from figureground.errors import FigureGroundError
 from figureground.live.plausible import Plausible
 
 CARD = (32, 34, 38)  # RGB of the plain card
-Matting = Callable[[Frame, float], Alpha]
+Matting = Callable[[Frame, float], Matte]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """What may be shown: (H, W, 3) RGB, overwritten by the next one.
 
-    `alpha` is the one it was composited with. On a cover there is none, and `reason` says why.
+    `matte` is the one it was composited with. On a cover there is none, and `reason` says why.
     """
 
     picture: Frame
-    alpha: Alpha | None = None
+    matte: Matte | None = None
     reason: str = ""
 
 
@@ -54,7 +54,7 @@ class Guard:
         self._plausible = Plausible()
         self._last: Frame | None = None  # a small copy of the last picture with a person, blurred
         self._behind: Frame | None = None  # the background as it was last shown
-        self._nothing = np.zeros((height, width), np.float32)
+        self._nothing = np.zeros((height, width), np.uint8)
         self._black = np.zeros(self._shape, np.uint8)
 
     def __call__(
@@ -65,24 +65,24 @@ class Guard:
         Args:
             frame: (H, W, 3) uint8 RGB, of the guard's size; it must not change until this returns.
             time: of the frame, in seconds.
-            matting: gives the alpha of the very frame it is given.
+            matting: gives the alpha of the very frame it is given, in 8 bits.
             lap: called with the name of each stage when that is done.
         """
         try:
             if frame.shape != self._shape:
                 return self.cover(time, f"a picture of {frame.shape[1]}x{frame.shape[0]} came unasked")
-            alpha = check_alpha(matting(frame, time), like=frame)
-            self._plausible(alpha)
-            behind = self.background(frame, alpha, _exact(time))
+            matte = check_matte(matting(frame, time), like=frame)
+            self._plausible(cv2.mean(matte)[0] / 255)
+            behind = self.background(frame, matte, _exact(time))
             if behind.shape != frame.shape or behind.dtype != np.uint8:
                 return self.cover(time, "the background gave no picture of the right size")
             if not isinstance(self.background, Blur):
                 self._behind = behind
             lap("background")
-            picture = self._compositor(frame, alpha, behind)
+            picture = self._compositor(frame, matte, behind)
             self._remember(picture)
             lap("composite")
-            return Picture(picture, alpha)
+            return Picture(picture, matte)
         except FigureGroundError as error:
             return self.cover(time, str(error))
         except Exception as error:  # whatever it is, the room must not be seen

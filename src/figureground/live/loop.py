@@ -113,7 +113,7 @@ class Live:
         """
         with self._changing:
             settings = self._settings.changed(changes)
-            parts = make_parts(settings, self.width, self.height, self._parts)
+            parts = make_parts(settings, self.width, self.height, self._now(), self._parts)
             self._settings, self._parts = settings, parts
 
     def start(self) -> None:
@@ -198,7 +198,7 @@ class Live:
         self._closing.set()
 
     def _loop(self) -> None:
-        parts, matting, ahead, framing = None, None, None, Framing(self.width, self.height)
+        parts, matting, ahead, camera, framing = None, None, None, None, Framing(self.width, self.height)
         due = 0.0
         while not self._closing.is_set():
             if self._parts is None:
@@ -215,7 +215,9 @@ class Live:
             if self._paced and shot.captured < due - 0.5 / parts.settings.fps:
                 continue  # the camera gives more than is asked for
             due = max(due, shot.captured - 1 / parts.settings.fps) + 1 / parts.settings.fps
-            if matting is None or matting.made_of != self._made_of(parts):
+            # What is known of one camera's pictures, a frame that waits among it, is nothing to the next one.
+            if matting is None or matting.made_of != self._made_of(parts) or camera is not self._camera:
+                camera = self._camera
                 matting, ahead = Matting(*self._made_of(parts), self._figures.lap), None
             matting.effort = self._governor.level.effort
             ahead = (ahead or LookAhead(matting)) if parts.settings.look_ahead else None
@@ -268,10 +270,10 @@ class Live:
         held = matting.exchange(newest) if isinstance(matting, LookAhead) else newest
         if held is None:
             return
-        if self._hidden:
-            made = self._guard.cover(held.time, "covered by hand")
-        else:
+        if not self._hidden:
             made = self._guard(held.frame, held.time, matting, self._figures.lap)
+        if self._hidden or not self._running:  # asked for before or while the picture was made, however long that took
+            made = self._guard.cover(held.time, "covered by hand" if self._hidden else "stopped")
         if made.reason:
             matting.reset()
             self._covered += 1
@@ -286,16 +288,16 @@ class Live:
 
     def _dressed(self, made: Picture, parts: Parts) -> Picture:
         """With the mask tinted and the overlay over it, where these are asked for."""
-        alpha = made.alpha if parts.settings.show_mask else None
-        if alpha is None and parts.overlay is None:
+        matte = made.matte if parts.settings.show_mask else None
+        if matte is None and parts.overlay is None:
             return made
         picture = made.picture.copy()
-        if alpha is not None:
-            person = np.asarray(alpha > 0.5, np.uint8)
+        if matte is not None:
+            person = np.asarray(matte > 127, np.uint8)
             cv2.copyTo(cv2.addWeighted(picture, 0.6, np.full_like(picture, TINT), 0.4, 0), person, dst=picture)
         if parts.overlay is not None:
             parts.overlay.draw(picture)
-        return Picture(picture, made.alpha, made.reason)
+        return Picture(picture, made.matte, made.reason)
 
     def _show(self, made: Picture, captured: float | None) -> None:
         """The one place where pictures leave."""
@@ -317,7 +319,10 @@ class Live:
         while not self._closing.wait(IDLE / 2):
             if time.monotonic() - self._sent_at > 2 * PATIENCE and not self.ended.is_set() and self._sinks:
                 self._turn("covered", "the picture before takes too long", "")
-                self._show(self._guard.standby("the picture before takes too long"), None)
+                try:
+                    self._show(self._guard.standby("the picture before takes too long"), None)
+                except Exception as error:  # an output that cannot go on
+                    self._end(error)
 
     # Small things.
 

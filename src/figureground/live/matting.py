@@ -9,18 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Alpha, Frame, Matte, check_alpha
 from figureground.engine import Engine
 from figureground.live.governor import Effort
 from figureground.live.plausible import Plausible
 from figureground.people import Choice
-from figureground.preprocess import Fit, crisp, enlarge, tidy, to_input
+from figureground.preprocess import FAINT, Fit, crisp, enlarge, tidy, to_input, to_matte
 from figureground.refine import Refiner
 from figureground.temporal import Stabiliser
 
 CHANGED = 10  # levels of grey, of a smoothed picture: more than a camera's noise
-EDGE = 9  # pixels of the network's input around the person's outline that must not change for an alpha to be used again
-STILL = 0.0005  # of the picture may change there all the same, and shows the background then
+AROUND = 9  # pixels a side of the network's input: so near to the person nothing may change for an alpha to serve again
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Found:
 
 
 class Matting:
-    """`matting(frame, time)` gives the alpha of a stream's next frame.
+    """`matting(frame, time)` gives the alpha of a stream's next frame, in 8 bits.
 
     Args:
         engine: the network.
@@ -45,7 +44,6 @@ class Matting:
     Attributes:
         made_of: the first four arguments.
         effort: may be replaced between two frames.
-        inferred: frames the network saw.
     """
 
     def __init__(
@@ -57,7 +55,7 @@ class Matting:
         lap: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.made_of = (engine, people, stabilise, refine)
-        self.effort, self.inferred = Effort(), 0
+        self.effort = Effort()
         self._engine, self._refine, self._lap = engine, refine, lap
         self._refiner = Refiner()
         self._choice = Choice(people)
@@ -65,11 +63,12 @@ class Matting:
         self._memory = Memory()
         self._plausible = Plausible()
 
-    def __call__(self, frame: Frame, time: float) -> Alpha:
-        """Alpha, (H, W) float32 in [0, 1], of `frame`, (H, W, 3) uint8 RGB; `time` in seconds.
+    def __call__(self, frame: Frame, time: float) -> Matte:
+        """The matte, (H, W), of `frame`, (H, W, 3) uint8 RGB; `time` in seconds.
 
         Raises:
             ModelError: the network cannot run, gave a value that is no number, or a mask that hides nothing.
+            ArrayError: what it gave is no alpha of the picture's size.
         """
         return self.finish(frame, self.find(frame, time), time)
 
@@ -91,18 +90,19 @@ class Matting:
             self._memory.keep(inside, small)
         return Found(inside, small, fit)
 
-    def finish(self, frame: Frame, found: Found, time: float) -> Alpha:
-        """The alpha, (H, W), of the frame in which `found` was found."""
-        refined = self._refine and self.effort.refine
-        alpha = self._refiner(frame, found.alpha, time) if refined else enlarge(found.alpha, found.fit)
+    def finish(self, frame: Frame, found: Found, time: float) -> Matte:
+        """The matte, (H, W), of the frame in which `found` was found."""
+        if self._refine and self.effort.refine:
+            matte = self._refiner(frame, found.alpha, time)
+        else:
+            matte = enlarge(to_matte(found.alpha), found.fit)
         self._lap("refine")
-        return alpha
+        return matte
 
     def _infer(self, picture: Frame, inside: Frame, fit: Fit, time: float) -> Alpha:
-        self.inferred += 1
-        small = crisp(self._engine.run(picture), fit)
+        small = check_alpha(crisp(self._engine.run(picture), fit), like=inside)
         self._lap("infer")
-        self._plausible(small)  # before it is mixed with others and no longer looks like what it is
+        self._plausible(float(small.mean()))  # before it is mixed with others and no longer looks like what it is
         small = tidy(small)
         if self._stabiliser is not None:
             small = self._stabiliser(inside, small, time).copy()  # the next call writes over what it gave
@@ -117,33 +117,26 @@ class Memory:
     def __init__(self) -> None:
         self._grey: NDArray[np.uint8] | None = None
         self._alpha: Alpha | None = None
-        self._edge: NDArray[np.bool_] = np.zeros((1, 1), np.bool_)
+        self._near: NDArray[np.bool_] = np.zeros((1, 1), np.bool_)
         self._used = 0
 
     def keep(self, picture: Frame, alpha: Alpha) -> None:
         """Remember what the network found in `picture`."""
         self._grey, self._alpha, self._used = smooth_grey(picture), alpha.copy(), 0
-        soft = (alpha > 1e-3) & (alpha < 1 - 1e-3)
-        outline = cv2.morphologyEx((alpha > 0.5).view(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-        near = cv2.dilate(soft.view(np.uint8) | outline, np.ones((EDGE, EDGE), np.uint8))
-        self._edge = np.asarray(near, np.bool_)
+        self._near = cv2.dilate((alpha > FAINT).view(np.uint8), np.ones((AROUND, AROUND), np.uint8)).view(np.bool_)
 
     def again(self, picture: Frame, times: int) -> Alpha | None:
-        """The last alpha, made safe for `picture`; None where the person moved, or it was used `times` times already.
+        """The last alpha; None if anything changed in or around the person, or it was used `times` times already.
 
-        What changed in a few pixels along the outline is background there. Inside the person, as a mouth does, and
-        out in the room things may change: the outline tells where the person is.
+        So whatever it lets through of `picture` looks as it did when the alpha was found. Elsewhere it is 0.
         """
         if self._alpha is None or self._grey is None or self._used >= times or picture.shape[:2] != self._alpha.shape:
             return None
         difference = cv2.absdiff(smooth_grey(picture), self._grey)
-        moved = (difference > CHANGED) & self._edge
-        if np.count_nonzero(moved) > STILL * moved.size:
+        if ((difference > CHANGED) & self._near).any():
             return None
         self._used += 1
-        alpha = self._alpha.copy()
-        alpha[moved] = 0
-        return alpha
+        return self._alpha
 
 
 def smooth_grey(picture: Frame) -> NDArray[np.uint8]:

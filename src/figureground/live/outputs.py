@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,11 +32,9 @@ class Stream:
     transfer: int = 1
 
 
-@contextmanager
-def recording(path: Path, width: int, height: int, fps: float) -> Iterator[VideoSink]:
+def recording(path: Path, width: int, height: int, fps: float) -> AbstractContextManager[VideoSink]:
     """A video file of the live picture; it stands at `path` once this ends."""
-    with video_sink(path, Stream(width, height, Fraction(fps).limit_denominator(1001))) as sink:
-        yield sink
+    return video_sink(path, Stream(width, height, Fraction(fps).limit_denominator(1001)))
 
 
 class Pipe:

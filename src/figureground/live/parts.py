@@ -30,18 +30,21 @@ class Parts:
     overlay: Overlay | None
 
 
-def make_parts(settings: Settings, width: int, height: int, before: Parts | None = None) -> Parts:
-    """Read and load what `settings` name, taking over what has not changed.
+def make_parts(settings: Settings, width: int, height: int, now: float, before: Parts | None = None) -> Parts:
+    """Read and load what `settings` name, taking over what has not changed; `now`: seconds on the pictures' clock.
 
     Raises:
         FigureGroundError: a background, model or overlay that cannot be used; one line for the user.
     """
     same = before is not None and before.settings.background == settings.background
-    background = before.background if before is not None and same else _background(settings.background, width, height)
-    engines = dict(before.engines) if before is not None else {}
+    if before is not None and same:
+        background = before.background
+    else:
+        background = _background(settings.background, width, height, now)
+    engines = dict(before.engines) if before is not None and before.settings.device == settings.device else {}
     names = dict.fromkeys([settings.model, SMALLER.get(settings.model, settings.model)])
     # Kept once loaded: ONNX Runtime does not give back all that a network took, and there are few.
-    engines |= {name: engines.get(name) or _warm(Engine(name), width, height) for name in names}
+    engines |= {name: engines.get(name) or _warm(Engine(name, device=settings.device), width, height) for name in names}
     overlay = None
     if settings.overlay:
         kept = before.overlay if before is not None and before.settings.overlay == settings.overlay else None
@@ -49,10 +52,10 @@ def make_parts(settings: Settings, width: int, height: int, before: Parts | None
     return Parts(settings, background, engines, overlay)
 
 
-def _background(spec: str, width: int, height: int) -> Background:
+def _background(spec: str, width: int, height: int, now: float) -> Background:
     made = make_background(GREEN if spec == "transparent" else spec)
-    # Once now: the first picture on it is then no slower than the others.
-    made(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32), Fraction(0))
+    # Once now: the first picture on it is then no slower than the others, and a video begins now.
+    made(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), Fraction(now))
     return made
 
 

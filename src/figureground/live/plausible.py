@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from figureground.arrays import Alpha
 from figureground.errors import ModelError
 
 FULL = 0.98  # of the picture: under such a mask there is nothing left to hide
@@ -16,13 +15,12 @@ class Plausible:
     def __init__(self) -> None:
         self._covered = 1.0  # share of the picture under the last one that was believed; nothing is a jump at first
 
-    def __call__(self, alpha: Alpha) -> None:
-        """Let `alpha`, (H, W) in [0, 1], pass.
+    def __call__(self, covered: float) -> None:
+        """Let a mask pass that covers this share of the picture.
 
         Raises:
             ModelError: it hides nothing, or suddenly almost nothing.
         """
-        covered = float(alpha[::4, ::4].mean())
         if covered >= FULL:
             raise ModelError("the mask covers the whole picture")
         if covered > SUDDEN and self._covered < BEFORE:

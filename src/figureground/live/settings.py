@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args, get_type_hints
 
 from figureground.errors import SettingError
+from figureground.people import Which
 
 Fitting = Literal["cover", "contain"]
-People = Literal["everyone", "largest", "centre"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Settings:
         camera: index, device, (part of a) name, file or stream.
         background: `blur`, `blur:STRENGTH`, `#rrggbb` or the path of a picture, video or folder.
         model: a shipped name or an .onnx file.
+        device: what the model runs on, as `Engine` takes it.
         mirror: the picture is turned left to right, as in a mirror.
         fit: how a camera picture of another shape comes into the output's: `cover` cuts, `contain` leaves bars.
         people: who is kept.
@@ -35,9 +36,10 @@ class Settings:
     camera: str = "0"
     background: str = "blur"
     model: str = "small"
+    device: str = "cpu"
     mirror: bool = False
     fit: Fitting = "cover"
-    people: People = "everyone"
+    people: Which = "everyone"
     refine: bool = True
     stabilise: bool = True
     look_ahead: bool = False

@@ -14,9 +14,9 @@ from anyio import to_thread
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from figureground.images import encode_jpeg
 from figureground.web.control import Control
 from figureground.web.safety import Places
-from figureground.web.uploads import encode_jpeg
 
 if TYPE_CHECKING:
     from figureground.live import Live

@@ -23,10 +23,9 @@ from pathlib import Path
 
 import cv2
 
-from figureground.arrays import Frame
 from figureground.backgrounds import cover
 from figureground.errors import BackgroundError, InputError, OutputError
-from figureground.images import EXTENSIONS, picture_size, read_image, write_image
+from figureground.images import EXTENSIONS, encode_jpeg, picture_size, read_image, write_image
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 
 MAX_BYTES = 25_000_000
@@ -179,12 +178,6 @@ def make_thumbnail(path: Path) -> bytes:
         with VideoSource(path) as source:
             return encode_jpeg(cover(next(iter(source)), *_THUMBNAIL))
     return encode_jpeg(cover(read_image(path), *_THUMBNAIL))
-
-
-def encode_jpeg(frame: Frame, quality: int = 80) -> bytes:
-    """A Frame as a JPEG file."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
 
 
 def _keep_picture(upload: Path, content_type: str, ready: Path) -> None:

@@ -1,0 +1,46 @@
+/** What the page needs beside its own code: the model, ONNX Runtime's WebAssembly, the sample clip. None is committed here. */
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Plugin } from "vite";
+
+const HERE = import.meta.dirname;
+const MODEL = join(HERE, "../src/figureground/models/small.onnx");
+const SAMPLE = join(HERE, "../.cache/sample.webm");
+const ORT = join(HERE, "node_modules/onnxruntime-web");
+const ORT_FILES = ["ort-wasm-simd-threaded", "ort-wasm-simd-threaded.asyncify"].flatMap((name) => [`${name}.mjs`, `${name}.wasm`]);
+
+/** Names change with contents, so that a browser may keep what it has. */
+function hashed(name: string, path: string, suffix: string): string {
+  if (!existsSync(path)) throw new Error(`${path} is absent: run  make web  in the checkout, which makes it`);
+  return `assets/${name}-${createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 8)}${suffix}`;
+}
+
+const version = (JSON.parse(readFileSync(join(ORT, "package.json"), "utf8")) as { version: string }).version;
+const files = {
+  root: "../", // from the folder of built code
+  model: hashed("small", MODEL, ".onnx"),
+  sample: hashed("sample", SAMPLE, ".webm"),
+  ort: `assets/onnxruntime-${version}`,
+};
+
+export const defined = { FILES: JSON.stringify(files) };
+
+/** Put them into the build, and the service worker with the list of everything built. */
+export function builtFiles(): Plugin {
+  return {
+    name: "figureground-files",
+    generateBundle(_, bundle) {
+      const add = (fileName: string, source: string | Uint8Array): void => void this.emitFile({ type: "asset", fileName, source });
+      add(files.model, readFileSync(MODEL));
+      add(files.sample, readFileSync(SAMPLE));
+      // Under their own names: its threads look for them.
+      for (const name of ORT_FILES) add(`${files.ort}/${name}`, readFileSync(join(ORT, "dist", name)));
+      const kept = ["./", "icon.svg", files.model, files.sample, ...Object.keys(bundle).filter((name) => name.startsWith("assets/"))];
+      const early = ORT_FILES.slice(0, 2).map((name) => `${files.ort}/${name}`); // WebGPU's only where it is used
+      const worker = readFileSync(join(HERE, "src/service-worker.js"), "utf8");
+      add("service-worker.js", worker.replace("[/* files */]", JSON.stringify([...kept, ...early])));
+    },
+  };
+}

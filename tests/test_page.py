@@ -286,7 +286,18 @@ def test_by_keyboard_alone(page: Page, live: Live, tmp_path: Path) -> None:
         walked.append(focused.get_attribute("id") or focused.get_attribute("aria-label"))
         outlined = "e => [e, e.nextElementSibling].some(x => x && parseFloat(getComputedStyle(x).outlineWidth) >= 2)"
         assert focused.evaluate(outlined), f"the focus on {walked[-1]} is not seen"
-    wanted = ["cover", "start-stop", "Remove beach.png", "upload", "set-camera", "set-people", "set-fit", "set-mirror"]
+    wanted = [
+        "mode-camera",
+        "mode-pipeline",
+        "cover",
+        "start-stop",
+        "Remove beach.png",
+        "upload",
+        "set-camera",
+        "set-people",
+        "set-fit",
+        "set-mirror",
+    ]
     wanted += [
         "set-show_mask",
         "set-model",

@@ -52,7 +52,6 @@ function run(found: Opened): void {
   byId("light-buttons").hidden = false;
   const stream = createBackgroundStream(found.reads, {
     canvas,
-    assets: document.baseURI,
     background: background(),
     onHealth: showHealth,
     onFailed: (fault, detail) => fail(explainFault(fault, detail)),

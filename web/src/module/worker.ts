@@ -41,6 +41,7 @@ export class Connection {
 
 /** An absolute address with a slash at its end. Built code lies in a folder below that of the files. */
 function folder(assets: string | URL | undefined): string {
-  const address = new URL(assets ?? FILES.root, assets === undefined ? import.meta.url : document.baseURI).href;
-  return address.endsWith("/") ? address : `${address}/`;
+  const address = new URL(assets ?? FILES.root, assets === undefined ? import.meta.url : document.baseURI);
+  address.hash = address.search = "";
+  return address.href.endsWith("/") ? address.href : `${address.href}/`;
 }

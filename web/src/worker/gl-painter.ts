@@ -11,6 +11,8 @@ import { CARD, covering, type Frame, type Painter } from "./painter";
 import * as shaders from "./shaders";
 
 const NEARBY_SIDE = 224;
+// Graphics cards played by the processor: slower than what the processor does by itself.
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
 /** A painter on the canvas' graphics card; null where there is none worth its name. */
 export function openGlPainter(canvas: OffscreenCanvas, evenSlow: boolean): Painter | null {
@@ -23,7 +25,13 @@ export function openGlPainter(canvas: OffscreenCanvas, evenSlow: boolean): Paint
 function contextOf(canvas: OffscreenCanvas, evenSlow: boolean): WebGL2RenderingContext | null {
   const settings = { antialias: false, depth: false, failIfMajorPerformanceCaveat: !evenSlow };
   const gl = canvas.getContext("webgl2", settings);
-  return gl?.getExtension("EXT_color_buffer_float") ? gl : null;
+  if (gl === null || gl.getExtension("EXT_color_buffer_float") === null) return null;
+  return evenSlow || !SOFTWARE.test(nameOf(gl)) ? gl : null;
+}
+
+function nameOf(gl: WebGL2RenderingContext): string {
+  const debug = gl.getExtension("WEBGL_debug_renderer_info");
+  return String(gl.getParameter(debug?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
 }
 
 class GlPainter implements Painter {

@@ -5,6 +5,7 @@ import type { Fit } from "../matting/fit";
 import type { Compute, Fault, Opening } from "./messages";
 
 const MOST_THREADS = 4; // a small network gains nothing from more
+const USUAL = [320, 192] as const; // the input for 16:9
 const RUNS = 5; // of each, to see which is faster
 
 /** A fault that the page explains. */
@@ -31,8 +32,12 @@ export class Network {
 
   static async open(opening: Opening): Promise<Network> {
     const [model, wasm] = await Promise.all([fetchModel(opening.assets), openWasm(opening)]);
-    if (opening.compute === "webgpu") return new Network(await openWebgpu(opening), model, "webgpu", "WebGPU");
-    return new Network(wasm, model, "wasm", inWords(wasm.env.wasm.numThreads ?? 1));
+    const network =
+      opening.compute === "webgpu"
+        ? new Network(await openWebgpu(opening), model, "webgpu", "WebGPU")
+        : new Network(wasm, model, "wasm", inWords(wasm.env.wasm.numThreads ?? 1));
+    await network.sessionFor(...USUAL); // what is wrong is known now, and the first frame need not wait
+    return network;
   }
 
   /** The one on the graphics card, where there is one and it is faster than `this` on the size in use; else null. */

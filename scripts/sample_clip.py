@@ -1,6 +1,6 @@
 """Make the page's sample clip from the demo's portrait: a hand-held camera that goes there and back, without a seam.
 
-    python scripts/sample_clip.py .cache/astronaut.png .cache/sample.webm
+python scripts/sample_clip.py .cache/astronaut.png .cache/sample.webm
 """
 
 from __future__ import annotations

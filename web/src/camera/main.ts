@@ -49,7 +49,7 @@ function run(found: Opened): void {
   canvas.setAttribute("aria-label", "Your picture before its new background");
   byId("welcome").hidden = true;
   byId("screen").prepend(canvas);
-  byId("light-buttons").hidden = false;
+  byId("light-buttons").hidden = byId("more").hidden = false;
   const stream = createBackgroundStream(found.reads, {
     canvas,
     background: background(),
@@ -70,7 +70,7 @@ function stop(): void {
   hidden = false;
   document.getElementById("picture")?.remove();
   byId("welcome").hidden = false;
-  byId("light-buttons").hidden = true;
+  byId("light-buttons").hidden = byId("more").hidden = true;
   setText(byId("cover"), "Cover me");
   setText(byId("screen-note"), "");
   setText(byId("output"), "");
@@ -108,7 +108,7 @@ function showHealth(health: Health): void {
     ["Frames per second", health.fps.toFixed(1)],
     ["Runs on", health.compute || "–"],
     ["Drawn with", health.renderer],
-    ["Frames, covered by faults", `${health.frames.toLocaleString("en")}, ${health.covered.toLocaleString("en")}`],
+    ["Frames, of them covered", `${health.frames.toLocaleString("en")}, ${health.covered.toLocaleString("en")}`],
   ]);
   drawStages(health.stages, STAGES);
 }

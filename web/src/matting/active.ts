@@ -1,11 +1,12 @@
 /**
  * Where an alpha is neither 0 nor 1 all around: only there edges are sought and pixels mixed.
  *
- * The alpha is looked at in cells of 8 x 8 pixels. A cell is quiet where it and the eight around it are all room or all
- * person; what the guided filter makes of it is then the same, for the filter reaches less far than a cell.
+ * The alpha is looked at in cells of 4 x 4 pixels. A cell is quiet where it and those within RING cells of it are all room
+ * or all person; what the guided filter makes of it is then the same, for the filter reaches less far than that.
  */
 
-const CELL = 8;
+const CELL = 4;
+const RING = 2;
 const NEARLY = 1 / 512; // what an 8-bit matte cannot show
 
 /** Columns `from` to before `to` of a row, all of one kind. */
@@ -21,6 +22,8 @@ export class Active {
   private readonly down: number;
   private readonly low: Float32Array;
   private readonly high: Float32Array;
+  private readonly near: Float32Array;
+  private readonly work: Float32Array;
   private readonly kinds: Uint8Array;
   private rows: Span[][] = [];
   private readonly rowOf: Int32Array;
@@ -38,6 +41,8 @@ export class Active {
     const cells = this.across * this.down;
     this.low = new Float32Array(cells);
     this.high = new Float32Array(cells);
+    this.near = new Float32Array(cells);
+    this.work = new Float32Array(cells);
     this.kinds = new Uint8Array(cells);
     this.rowOf = Int32Array.from({ length: fineHeight }, (_, y) => Math.min(this.down - 1, Math.floor((y * height) / fineHeight / CELL)));
     this.starts = Int32Array.from({ length: this.across + 1 }, (_, cell) => Math.min(fineWidth, Math.ceil((cell * CELL * fineWidth) / width)));
@@ -61,7 +66,7 @@ export class Active {
     for (let y = 0, place = 0; y < this.height; y++) {
       const start = Math.floor(y / CELL) * this.across;
       for (let x = 0; x < this.width; x++, place++) {
-        const cell = start + (x >> 3);
+        const cell = start + (x >> 2);
         const value = alpha[place]!;
         if (value < this.low[cell]!) this.low[cell] = value;
         if (value > this.high[cell]!) this.high[cell] = value;
@@ -70,22 +75,30 @@ export class Active {
   }
 
   private judge(): void {
-    for (let row = 0; row < this.down; row++) {
-      for (let column = 0; column < this.across; column++) {
-        let low = 1;
-        let high = 0;
-        this.around(row, column, (cell) => {
-          low = Math.min(low, this.low[cell]!);
-          high = Math.max(high, this.high[cell]!);
-        });
-        this.kinds[row * this.across + column] = high < NEARLY ? 0 : low > 1 - NEARLY ? 1 : 2;
-      }
+    const { low, high, kinds, near } = this;
+    this.spread(this.low, this.work, Math.min);
+    this.spread(this.high, this.work, Math.max);
+    for (let cell = 0; cell < kinds.length; cell++) {
+      kinds[cell] = high[cell]! < NEARLY ? 0 : low[cell]! > 1 - NEARLY ? 1 : 2;
+      near[cell] = kinds[cell] === 2 ? 1 : 0;
     }
+    this.spread(near, this.work, Math.max);
   }
 
-  private around(row: number, column: number, visit: (cell: number) => void): void {
-    for (let y = Math.max(0, row - 1); y <= Math.min(this.down - 1, row + 1); y++) {
-      for (let x = Math.max(0, column - 1); x <= Math.min(this.across - 1, column + 1); x++) visit(y * this.across + x);
+  /** Each cell the least or most of those within RING, in place; first along the rows, then along the columns. */
+  private spread(cells: Float32Array, work: Float32Array, pick: (one: number, other: number) => number): void {
+    const { across, down } = this;
+    for (let cell = 0; cell < cells.length; cell++) {
+      const column = cell % across;
+      let found = cells[cell]!;
+      for (let step = Math.max(-RING, -column); step <= Math.min(RING, across - 1 - column); step++) found = pick(found, cells[cell + step]!);
+      work[cell] = found;
+    }
+    for (let cell = 0; cell < cells.length; cell++) {
+      const row = Math.floor(cell / across);
+      let found = work[cell]!;
+      for (let step = Math.max(-RING, -row); step <= Math.min(RING, down - 1 - row); step++) found = pick(found, work[cell + step * across]!);
+      cells[cell] = found;
     }
   }
 
@@ -93,8 +106,7 @@ export class Active {
     const spans: Span[] = [];
     for (let column = 0; column < this.across; column++) {
       const kind = this.kinds[row * this.across + column] as 0 | 1 | 2;
-      let isNear = false;
-      this.around(row, column, (cell) => (isNear ||= this.kinds[cell] === 2));
+      const isNear = this.near[row * this.across + column] === 1;
       const [from, to] = [this.starts[column]!, this.starts[column + 1]!];
       const last = spans.at(-1);
       if (last?.kind === kind && last.isNear === isNear) spans[spans.length - 1] = { ...last, to };

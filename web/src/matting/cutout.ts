@@ -25,7 +25,7 @@ export class Cutout {
   ) {
     const scale = Math.min(1, GUIDE_SIDE / Math.max(width, height));
     const [across, down] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
-    this.nearby = new WeightedBlur(across, down);
+    this.nearby = new WeightedBlur(across, down, 2);
     this.sample = new Uint8ClampedArray(4 * across * down);
     this.voice = new Float32Array(across * down);
     this.row = new Float32Array(fineWidth);
@@ -73,7 +73,9 @@ export class Cutout {
     const below = down.share[y]!;
     for (let x = from, place = y * width + from; x < to; x++, place++) {
       const left = row[first[x]!]!;
-      const level = ((left + (row[second[x]!]! - left) * share[x]!) * 255 + 0.5) | 0;
+      const next = row[second[x]!]!;
+      if (left === 1 && next === 1) continue; // the frame's own pixel, opaque as it came
+      const level = ((left + (next - left) * share[x]!) * 255 + 0.5) | 0;
       if (level === 0) words[place] = 0;
       else if (level < 255) {
         const sure = SURE[level]!;
@@ -89,7 +91,7 @@ export class Cutout {
           frame[4 * place + channel] = frame[4 * place + channel]! * sure + around * (1 - sure);
         }
         frame[4 * place + 3] = level;
-      } else frame[4 * place + 3] = 255;
+      }
     }
   }
 

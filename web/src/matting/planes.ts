@@ -59,10 +59,35 @@ export function resize(source: Float32Array, width: number, height: number, out:
   }
 }
 
+/** The place inside of `length` that one beyond the border stands for; mirrored, with the last one `twice` or once. */
+export function mirrored(place: number, length: number, twice: boolean): number {
+  if (length === 1) return 0;
+  const beyond = twice ? 1 : 0;
+  const inside = place < 0 ? -place - beyond : place < length ? place : 2 * length - 2 + beyond - place;
+  return Math.min(length - 1, Math.max(0, inside));
+}
+
+/** Sums over windows of `side` along each row; `padded` has room for a row and `side` more. */
+export function rowSums(source: Float32Array, out: Float32Array, padded: Float32Array, width: number, side: number, twice: boolean): void {
+  const before = side >> 1;
+  for (let start = 0; start < out.length; start += width) {
+    for (let x = 0; x < before; x++) padded[x] = source[start + mirrored(x - before, width, twice)]!;
+    for (let x = 0; x < width; x++) padded[before + x] = source[start + x]!;
+    for (let x = width; x < width + side - before; x++) padded[before + x] = source[start + mirrored(x, width, twice)]!;
+    let sum = 0;
+    for (let x = 0; x < side; x++) sum += padded[x]!;
+    for (let x = 0; x < width; x++) {
+      out[start + x] = sum;
+      sum += padded[x + side]! - padded[x]!;
+    }
+  }
+}
+
 /** Means over windows of `side` x `side`; beyond the border the picture is mirrored, with its last row twice or once. */
 export class BoxMean {
   private readonly sums: Float32Array;
   private readonly column: Float32Array;
+  private readonly padded: Float32Array;
 
   constructor(
     private readonly width: number,
@@ -72,61 +97,29 @@ export class BoxMean {
   ) {
     this.sums = new Float32Array(width * height);
     this.column = new Float32Array(width);
+    this.padded = new Float32Array(width + side);
   }
 
+  /** `out` may be `source`. */
   apply(source: Float32Array, out: Float32Array): void {
-    this.rows(source);
-    this.columns(out);
-  }
-
-  private mirrored(place: number, length: number): number {
-    if (length === 1) return 0;
-    const beyond = this.twice ? 1 : 0;
-    if (place < 0) return Math.min(length - 1, -place - beyond);
-    return place < length ? place : Math.max(0, 2 * length - 2 + beyond - place);
-  }
-
-  private rows(source: Float32Array): void {
-    const { width, height, side, sums } = this;
-    const before = side >> 1;
-    const after = side - 1 - before;
-    for (let y = 0; y < height; y++) {
-      const start = y * width;
-      let sum = 0;
-      for (let x = -before; x <= after; x++) sum += source[start + this.mirrored(x, width)]!;
-      sums[start] = sum;
-      const inner = Math.max(1, Math.min(width, width - after));
-      let x = 1;
-      for (; x <= Math.min(before, width - 1); x++) {
-        sum += source[start + this.mirrored(x + after, width)]! - source[start + this.mirrored(x - 1 - before, width)]!;
-        sums[start + x] = sum;
-      }
-      for (; x < inner; x++) {
-        sum += source[start + x + after]! - source[start + x - 1 - before]!;
-        sums[start + x] = sum;
-      }
-      for (; x < width; x++) {
-        sum += source[start + this.mirrored(x + after, width)]! - source[start + this.mirrored(x - 1 - before, width)]!;
-        sums[start + x] = sum;
-      }
-    }
-  }
-
-  private columns(out: Float32Array): void {
-    const { width, height, side, sums, column } = this;
+    const { width, height, side, twice, sums, column } = this;
+    rowSums(source, sums, this.padded, width, side, twice);
     const before = side >> 1;
     const after = side - 1 - before;
     const scale = 1 / (side * side);
     column.fill(0);
     for (let y = -before; y <= after; y++) {
-      const row = this.mirrored(y, height) * width;
+      const row = mirrored(y, height, twice) * width;
       for (let x = 0; x < width; x++) column[x]! += sums[row + x]!;
     }
     for (let y = 0, place = 0; y < height; y++) {
-      for (let x = 0; x < width; x++, place++) out[place] = column[x]! * scale;
-      const enter = this.mirrored(y + 1 + after, height) * width;
-      const leave = this.mirrored(y - before, height) * width;
-      for (let x = 0; x < width; x++) column[x]! += sums[enter + x]! - sums[leave + x]!;
+      const enter = mirrored(y + 1 + after, height, twice) * width;
+      const leave = mirrored(y - before, height, twice) * width;
+      for (let x = 0; x < width; x++, place++) {
+        const sum = column[x]!;
+        out[place] = sum * scale;
+        column[x] = sum + sums[enter + x]! - sums[leave + x]!;
+      }
     }
   }
 }

@@ -1,10 +1,11 @@
 /** Edges at the frame's resolution: refine.py's fast guided filter, for one picture or steadied for a stream. */
 
 import { Active } from "./active";
-import { axis, BoxMean, rowAt } from "./planes";
+import { axis, BoxMean, mirrored, rowAt, rowSums } from "./planes";
 import { roundHalfEven } from "./fit";
 
 const RADIUS = 2;
+const SIDE = 2 * RADIUS + 1;
 const EPSILON = 1e-3;
 const SCALE = 2;
 const STRETCH = 1.3;
@@ -44,8 +45,11 @@ export function paceOf(passed: number): Pace {
 export class GuidedFit {
   readonly slope: Float32Array;
   readonly offset: Float32Array;
-  private readonly means: [Float32Array, Float32Array, Float32Array, Float32Array];
-  private readonly product: Float32Array;
+  private readonly sums: [Float32Array, Float32Array, Float32Array, Float32Array];
+  private readonly columns: Float32Array; // of the four sums, side by side
+  private readonly steep: Float32Array;
+  private readonly rest: Float32Array;
+  private readonly padded: Float32Array;
   private readonly mean: BoxMean;
 
   constructor(
@@ -55,33 +59,67 @@ export class GuidedFit {
     const plane = (): Float32Array => new Float32Array(width * height);
     this.slope = plane();
     this.offset = plane();
-    this.means = [plane(), plane(), plane(), plane()];
-    this.product = plane();
-    this.mean = new BoxMean(width, height, 2 * RADIUS + 1, true);
+    this.sums = [plane(), plane(), plane(), plane()];
+    this.columns = new Float32Array(4 * width);
+    this.steep = plane();
+    this.rest = plane();
+    this.padded = new Float32Array(width + SIDE);
+    this.mean = new BoxMean(width, height, SIDE, true);
   }
 
   /** `guide`: brightness in [0, 1]. */
   apply(guide: Float32Array, alpha: Float32Array): void {
-    const { slope, offset, product, mean } = this;
-    const [guideMean, alphaMean, both, square] = this.means;
-    mean.apply(guide, guideMean);
-    mean.apply(alpha, alphaMean);
-    for (let place = 0; place < product.length; place++) product[place] = guide[place]! * alpha[place]!;
-    mean.apply(product, both);
-    for (let place = 0; place < product.length; place++) product[place] = guide[place]! * guide[place]!;
-    mean.apply(product, square);
-    for (let place = 0; place < product.length; place++) {
-      const variance = square[place]! - guideMean[place]! * guideMean[place]!;
-      const steep = (both[place]! - guideMean[place]! * alphaMean[place]!) / (variance + EPSILON);
-      both[place] = steep;
-      square[place] = alphaMean[place]! - steep * guideMean[place]!;
+    const { slope, offset, width } = this;
+    const [guides, alphas, both, square] = this.sums;
+    // Products first, into the planes of the results, which are not needed yet.
+    for (let place = 0; place < slope.length; place++) {
+      const value = guide[place]!;
+      slope[place] = value * alpha[place]!;
+      offset[place] = value * value;
     }
-    mean.apply(both, slope);
-    mean.apply(square, offset);
+    rowSums(guide, guides, this.padded, width, SIDE, true);
+    rowSums(alpha, alphas, this.padded, width, SIDE, true);
+    rowSums(slope, both, this.padded, width, SIDE, true);
+    rowSums(offset, square, this.padded, width, SIDE, true);
+    this.fitLines();
+    this.mean.apply(this.steep, slope);
+    this.mean.apply(this.rest, offset);
     for (let place = 0; place < slope.length; place++) {
       slope[place]! *= STRETCH;
       offset[place] = offset[place]! * STRETCH + (1 - STRETCH) / 2;
     }
+  }
+
+  /** The four means over windows, and from them the line of each. */
+  private fitLines(): void {
+    const { width, height, columns, steep, rest } = this;
+    const [guides, alphas, both, square] = this.sums;
+    const scale = 1 / (SIDE * SIDE);
+    columns.fill(0);
+    for (let y = -RADIUS; y <= RADIUS; y++) this.addRow(mirrored(y, height, true) * width);
+    for (let y = 0, place = 0; y < height; y++) {
+      const enter = mirrored(y + 1 + RADIUS, height, true) * width;
+      const leave = mirrored(y - RADIUS, height, true) * width;
+      for (let x = 0, at = 0; x < width; x++, at += 4, place++) {
+        const [guideSum, alphaSum, bothSum, squareSum] = [columns[at]!, columns[at + 1]!, columns[at + 2]!, columns[at + 3]!];
+        const guideMean = guideSum * scale;
+        const alphaMean = alphaSum * scale;
+        const line = (bothSum * scale - guideMean * alphaMean) / (squareSum * scale - guideMean * guideMean + EPSILON);
+        steep[place] = line;
+        rest[place] = alphaMean - line * guideMean;
+        columns[at] = guideSum + guides[enter + x]! - guides[leave + x]!;
+        columns[at + 1] = alphaSum + alphas[enter + x]! - alphas[leave + x]!;
+        columns[at + 2] = bothSum + both[enter + x]! - both[leave + x]!;
+        columns[at + 3] = squareSum + square[enter + x]! - square[leave + x]!;
+      }
+    }
+  }
+
+  private addRow(row: number): void {
+    const { width, columns } = this;
+    this.sums.forEach((sums, place) => {
+      for (let x = 0; x < width; x++) columns[4 * x + place]! += sums[row + x]!;
+    });
   }
 }
 
@@ -183,7 +221,7 @@ export class Refiner {
       const now = value < 0 ? 0 : value > 1 ? 1 : value;
       let sum = 0;
       if (x >= 2 && x < fine.width - 2) sum = columns[x - 2]! + columns[x - 1]! + columns[x]! + columns[x + 1]! + columns[x + 2]!;
-      else for (let near = x - 2; near <= x + 2; near++) sum += columns[mirrored(near, fine.width)]!;
+      else for (let near = x - 2; near <= x + 2; near++) sum += columns[mirrored(near, fine.width, false)]!;
       const around = Math.round(sum / (SMOOTH * SMOOTH));
       const up = now - alpha[place]!;
       const changed = around - known[place]!;
@@ -200,18 +238,12 @@ export class Refiner {
 
   private sumColumns(y: number, from: number, to: number): void {
     const { fine, grey, columns } = this;
-    const starts = [-2, -1, 0, 1, 2].map((step) => mirrored(y + step, fine.height) * fine.width);
+    const starts = [-2, -1, 0, 1, 2].map((step) => mirrored(y + step, fine.height, false) * fine.width);
     const [a, b, c, d, e] = starts as [number, number, number, number, number];
     for (let x = Math.max(0, from - 2); x < Math.min(fine.width, to + 2); x++) {
       columns[x] = grey[a + x]! + grey[b + x]! + grey[c + x]! + grey[d + x]! + grey[e + x]!;
     }
   }
-}
-
-function mirrored(place: number, length: number): number {
-  if (length === 1) return 0;
-  const inside = place < 0 ? -place : place < length ? place : 2 * length - 2 - place;
-  return Math.min(length - 1, Math.max(0, inside));
 }
 
 /** Brightness as OpenCV counts it, means over `times` x `times` pixels, of some columns of a row. */

@@ -132,7 +132,7 @@ function setUp(ort: typeof Ort, opening: Opening, name: string): void {
 }
 
 function threadsHere(): number {
-  return Math.min(MOST_THREADS, Math.max(1, navigator.hardwareConcurrency));
+  return Math.min(MOST_THREADS, Math.max(1, navigator.hardwareConcurrency >> 1)); // the browser needs the others itself
 }
 
 function inWords(threads: number): string {

@@ -40,7 +40,9 @@ def portrait(width: int, height: int, shift: float = 0.0) -> Frame:
     """The public-domain portrait, filling the width."""
     scale = width / 512
     matrix = np.array([[scale, 0, shift], [0, scale, -0.02 * height]])
-    return np.asarray(cv2.warpAffine(data.astronaut(), matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(
+        cv2.warpAffine(data.astronaut(), matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +96,9 @@ def colours(page: Page) -> np.ndarray:
 
 
 def expect_corner(page: Page, wanted: tuple[int, ...]) -> None:
-    """Wait until the picture's upper left corner, which is room, has the background's colour."""
+    """Wait until the picture's upper right corner, which is room, has the background's colour."""
     for _ in range(100):
-        found = colours(page)[1, 1]
+        found = colours(page)[1, 62]
         if np.abs(found.astype(int) - wanted).max() <= 3:
             return
         page.wait_for_timeout(50)
@@ -133,10 +135,10 @@ def test_the_same_alphas_as_in_python(browser: Browser, engine: Engine) -> None:
             assert (found.mode, found.size) == ("RGBA", (width, height))
             wanted = cutout(picture, engine(picture))
             apart = np.abs(np.asarray(found).astype(np.int16) - wanted)
-            assert apart[..., 3].mean() < 0.5, (width, height)  # promised: 2
+            assert apart[..., 3].mean() < 2, (width, height)
             sure = wanted[..., 3] > 128
-            assert apart[sure].mean() < 1, (width, height)
-            assert not np.asarray(found)[wanted[..., 3] == 0][:, 3].any() or apart[..., 3].max() < 255
+            assert apart[sure].mean() < 2, (width, height)
+            assert not np.asarray(found)[np.asarray(found)[..., 3] == 0].any()  # nothing of the room in the file
 
 
 def test_camera_and_back(page: Page) -> None:
@@ -159,7 +161,7 @@ def test_camera_and_back(page: Page) -> None:
 def test_sample_without_a_camera(page: Page) -> None:
     page.get_by_role("button", name="Try it on a sample clip").click()
     expect_live(page)
-    expect(page.locator("#output")).to_have_text("Sample clip, 1280 × 720")
+    expect(page.locator("#output")).to_have_text("Sample clip, 1280 \u00d7 720")
 
 
 def test_backgrounds(page: Page, tmp_path: Path) -> None:
@@ -323,17 +325,13 @@ def test_webassembly_forbidden_is_explained(browser: Browser, address: str) -> N
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
-def test_works_offline_after_the_first_load(page: Page, context: BrowserContext) -> None:
-    page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    for _ in range(200):
-        if page.evaluate("caches.open('figureground').then((c) => c.keys()).then((k) => k.length)") > 10:
-            break
-        page.wait_for_timeout(50)
-    page.reload()
+def test_works_offline_after_the_first_load(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    page.goto(f"{address}/#camera")
+    page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")  # everything is kept by then
     context.set_offline(True)
     page.reload()
     begin(page)
-    context.set_offline(False)
 
 
 def test_any_static_host_will_do(browser: Browser) -> None:
@@ -388,13 +386,14 @@ def test_as_a_module(browser: Browser) -> None:
                 const middle = pixels.slice(4 * (20 * 64 + 28), 4 * (20 * 64 + 28) + 3);
                 if (middle[1] < 240) break; // the person is there
               }
-              const wrong = await replaced.setBackground({ kind: "blur", strength: 500 }).catch((error) => error.message);
+              const tooMuch = { kind: "blur", strength: 500 };
+              const wrong = await replaced.setBackground(tooMuch).catch((error) => error.message);
               replaced.stop();
               return [pixels, wrong, camera.getTracks()[0].readyState];
             }"""
         )
         picture = np.array(found[0], np.uint8).reshape(36, 64, 4)
-        assert np.abs(picture[1, 1, :3].astype(int) - (0, 255, 0)).max() < 12
+        assert np.abs(picture[1, 62, :3].astype(int) - (0, 255, 0)).max() < 12
         assert picture[20, 28, 1] < 240
         assert "want a number from 1 to 100" in found[1]
         assert found[2] == "live"  # its owner's
@@ -406,15 +405,15 @@ def test_memory_stays_flat_over_many_backgrounds(page: Page, tmp_path: Path) -> 
     page.get_by_label("Add a picture or video").set_input_files(tmp_path / "large.png")
     names = ("Colour", "large.png", "Transparent", "large.png", "Blur")
 
-    def switch(rounds: int) -> float:
+    def switch(rounds: int) -> int:
         for _ in range(rounds):
             for name in names:
                 tile(page, name).check()
-                page.wait_for_timeout(60)
-        return page.evaluate("performance.measureUserAgentSpecificMemory().then((found) => found.bytes)")  # type: ignore[no-any-return]
+                page.wait_for_timeout(50)
+        return int(page.evaluate("performance.measureUserAgentSpecificMemory().then((found) => found.bytes)"))
 
-    before = switch(4)
-    after = switch(12)
+    before = switch(3)
+    after = switch(8)
     assert after < 1.1 * before + 2_000_000, (before, after)
 
 
@@ -433,7 +432,7 @@ def test_looks(browser: Browser, address: str, scheme: str, size: ViewportSize) 
                 begin(page)
                 page.get_by_role("switch", name="Before and after").check()
             elif act == "fault":
-                page.evaluate("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'X') }")
+                page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')) }")
                 page.get_by_role("button", name="Stop", exact=True).click()
                 page.get_by_role("button", name="Use my camera").click()
                 expect(page.get_by_role("alert").filter(has_text="cannot be used")).to_be_visible()
@@ -448,7 +447,7 @@ def test_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     expect_live(page)
     walked = []
-    page.locator("body").evaluate("e => e.ownerDocument.activeElement.blur()")
+    page.get_by_role("heading", level=1).click()  # from the top
     for _ in range(30):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
@@ -460,8 +459,8 @@ def test_by_keyboard_alone(page: Page) -> None:
 
 
 def test_the_other_mode_is_a_link_away(page: Page) -> None:
-    page.get_by_role("link", name="This computer’s pipeline").click()
+    page.get_by_role("link", name="This computer\u2019s pipeline").click()
     expect(page.locator("#connection")).to_have_text("Connected")
-    expect(page.get_by_role("link", name="This computer’s pipeline")).to_have_attribute("aria-current", "page")
-    page.get_by_role("link", name="This page’s camera").click()
+    expect(page.get_by_role("link", name="This computer\u2019s pipeline")).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="This page\u2019s camera").click()
     expect(page.get_by_role("button", name="Use my camera")).to_be_visible()

@@ -70,6 +70,7 @@ function stop(): void {
   hidden = false;
   document.getElementById("picture")?.remove();
   byId("welcome").hidden = false;
+  byId("screen").style.aspectRatio = "";
   byId("light-buttons").hidden = byId("more").hidden = true;
   setText(byId("cover"), "Cover me");
   setText(byId("screen-note"), "");

@@ -12,6 +12,7 @@ thread, as in its guide, handed the frame as it is, or scaled to 256x256 first a
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
@@ -23,7 +24,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import av
 from playwright.sync_api import Page, sync_playwright

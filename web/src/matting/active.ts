@@ -26,6 +26,8 @@ export class Active {
   private readonly work: Float32Array;
   private readonly kinds: Uint8Array;
   private rows: Span[][] = [];
+  /** What holds everything near, in pixels of the alpha; `right` and `bottom` are the first outside. Empty: all 0. */
+  readonly box = { left: 0, top: 0, right: 0, bottom: 0 };
   private readonly rowOf: Int32Array;
   private readonly starts: Int32Array; // of each cell's columns
 
@@ -52,6 +54,7 @@ export class Active {
   find(alpha: Float32Array): void {
     this.measure(alpha);
     this.judge();
+    this.bound();
     this.rows = Array.from({ length: this.down }, (_, row) => this.spansOf(row));
   }
 
@@ -76,30 +79,57 @@ export class Active {
 
   private judge(): void {
     const { low, high, kinds, near } = this;
-    this.spread(this.low, this.work, Math.min);
-    this.spread(this.high, this.work, Math.max);
+    for (let cell = 0; cell < low.length; cell++) low[cell] = -low[cell]!; // so that one kind of spreading does for both
+    this.spread(low);
+    this.spread(high);
     for (let cell = 0; cell < kinds.length; cell++) {
-      kinds[cell] = high[cell]! < NEARLY ? 0 : low[cell]! > 1 - NEARLY ? 1 : 2;
+      kinds[cell] = high[cell]! < NEARLY ? 0 : -low[cell]! > 1 - NEARLY ? 1 : 2;
       near[cell] = kinds[cell] === 2 ? 1 : 0;
     }
-    this.spread(near, this.work, Math.max);
+    this.spread(near);
   }
 
-  /** Each cell the least or most of those within RING, in place; first along the rows, then along the columns. */
-  private spread(cells: Float32Array, work: Float32Array, pick: (one: number, other: number) => number): void {
-    const { across, down } = this;
-    for (let cell = 0; cell < cells.length; cell++) {
-      const column = cell % across;
-      let found = cells[cell]!;
-      for (let step = Math.max(-RING, -column); step <= Math.min(RING, across - 1 - column); step++) found = pick(found, cells[cell + step]!);
-      work[cell] = found;
+  /** Each cell the most of those within RING, in place; first along the rows, then along the columns. */
+  private spread(cells: Float32Array): void {
+    const { across, down, work } = this;
+    for (let row = 0, cell = 0; row < down; row++) {
+      for (let column = 0; column < across; column++, cell++) {
+        let most = cells[cell]!;
+        for (let at = Math.max(0, column - RING); at <= Math.min(across - 1, column + RING); at++) {
+          const other = cells[row * across + at]!;
+          if (other > most) most = other;
+        }
+        work[cell] = most;
+      }
     }
-    for (let cell = 0; cell < cells.length; cell++) {
-      const row = Math.floor(cell / across);
-      let found = work[cell]!;
-      for (let step = Math.max(-RING, -row); step <= Math.min(RING, down - 1 - row); step++) found = pick(found, work[cell + step * across]!);
-      cells[cell] = found;
+    for (let row = 0, cell = 0; row < down; row++) {
+      for (let column = 0; column < across; column++, cell++) {
+        let most = work[cell]!;
+        for (let at = Math.max(0, row - RING); at <= Math.min(down - 1, row + RING); at++) {
+          const other = work[at * across + column]!;
+          if (other > most) most = other;
+        }
+        cells[cell] = most;
+      }
     }
+  }
+
+  private bound(): void {
+    let [left, top, right, bottom] = [this.across, this.down, 0, 0];
+    for (let row = 0, cell = 0; row < this.down; row++) {
+      for (let column = 0; column < this.across; column++, cell++) {
+        if (this.near[cell] === 0) continue;
+        left = Math.min(left, column);
+        right = Math.max(right, column + 1);
+        top = Math.min(top, row);
+        bottom = row + 1;
+      }
+    }
+    const isEmpty = right === 0;
+    this.box.left = isEmpty ? 0 : left * CELL;
+    this.box.top = isEmpty ? 0 : top * CELL;
+    this.box.right = Math.min(this.width, right * CELL);
+    this.box.bottom = Math.min(this.height, bottom * CELL);
   }
 
   private spansOf(row: number): Span[] {

@@ -67,10 +67,18 @@ export function mirrored(place: number, length: number, twice: boolean): number 
   return Math.min(length - 1, Math.max(0, inside));
 }
 
-/** Sums over windows of `side` along each row; `padded` has room for a row and `side` more. */
-export function rowSums(source: Float32Array, out: Float32Array, padded: Float32Array, width: number, side: number, twice: boolean): void {
+/** Sums over windows of `side` along each of the first rows; `padded` has room for a row and `side` more. */
+export function rowSums(
+  source: Float32Array,
+  out: Float32Array,
+  padded: Float32Array,
+  width: number,
+  height: number,
+  side: number,
+  twice: boolean,
+): void {
   const before = side >> 1;
-  for (let start = 0; start < out.length; start += width) {
+  for (let start = 0; start < width * height; start += width) {
     for (let x = 0; x < before; x++) padded[x] = source[start + mirrored(x - before, width, twice)]!;
     for (let x = 0; x < width; x++) padded[before + x] = source[start + x]!;
     for (let x = width; x < width + side - before; x++) padded[before + x] = source[start + mirrored(x, width, twice)]!;
@@ -89,6 +97,7 @@ export class BoxMean {
   private readonly column: Float32Array;
   private readonly padded: Float32Array;
 
+  /** For planes of at most this size. */
   constructor(
     private readonly width: number,
     private readonly height: number,
@@ -101,9 +110,9 @@ export class BoxMean {
   }
 
   /** `out` may be `source`. */
-  apply(source: Float32Array, out: Float32Array): void {
-    const { width, height, side, twice, sums, column } = this;
-    rowSums(source, sums, this.padded, width, side, twice);
+  apply(source: Float32Array, out: Float32Array, width = this.width, height = this.height): void {
+    const { side, twice, sums, column } = this;
+    rowSums(source, sums, this.padded, width, height, side, twice);
     const before = side >> 1;
     const after = side - 1 - before;
     const scale = 1 / (side * side);

@@ -1,7 +1,7 @@
 /** Edges at the frame's resolution: refine.py's fast guided filter, for one picture or steadied for a stream. */
 
 import { Active } from "./active";
-import { axis, BoxMean, mirrored, rowAt, rowSums } from "./planes";
+import { axis, BoxMean, mirrored, rowSums } from "./planes";
 import { roundHalfEven } from "./fit";
 
 const RADIUS = 2;
@@ -52,10 +52,8 @@ export class GuidedFit {
   private readonly padded: Float32Array;
   private readonly mean: BoxMean;
 
-  constructor(
-    readonly width: number,
-    readonly height: number,
-  ) {
+  /** For pictures of at most this size. */
+  constructor(width: number, height: number) {
     const plane = (): Float32Array => new Float32Array(width * height);
     this.slope = plane();
     this.offset = plane();
@@ -67,36 +65,37 @@ export class GuidedFit {
     this.mean = new BoxMean(width, height, SIDE, true);
   }
 
-  /** `guide`: brightness in [0, 1]. */
-  apply(guide: Float32Array, alpha: Float32Array): void {
-    const { slope, offset, width } = this;
+  /** `guide`: brightness in [0, 1]; both (height, width), at the beginning of arrays that may be longer. */
+  apply(guide: Float32Array, alpha: Float32Array, width: number, height: number): void {
+    const { slope, offset } = this;
+    const size = width * height;
     const [guides, alphas, both, square] = this.sums;
     // Products first, into the planes of the results, which are not needed yet.
-    for (let place = 0; place < slope.length; place++) {
+    for (let place = 0; place < size; place++) {
       const value = guide[place]!;
       slope[place] = value * alpha[place]!;
       offset[place] = value * value;
     }
-    rowSums(guide, guides, this.padded, width, SIDE, true);
-    rowSums(alpha, alphas, this.padded, width, SIDE, true);
-    rowSums(slope, both, this.padded, width, SIDE, true);
-    rowSums(offset, square, this.padded, width, SIDE, true);
-    this.fitLines();
-    this.mean.apply(this.steep, slope);
-    this.mean.apply(this.rest, offset);
-    for (let place = 0; place < slope.length; place++) {
+    rowSums(guide, guides, this.padded, width, height, SIDE, true);
+    rowSums(alpha, alphas, this.padded, width, height, SIDE, true);
+    rowSums(slope, both, this.padded, width, height, SIDE, true);
+    rowSums(offset, square, this.padded, width, height, SIDE, true);
+    this.fitLines(width, height);
+    this.mean.apply(this.steep, slope, width, height);
+    this.mean.apply(this.rest, offset, width, height);
+    for (let place = 0; place < size; place++) {
       slope[place]! *= STRETCH;
       offset[place] = offset[place]! * STRETCH + (1 - STRETCH) / 2;
     }
   }
 
   /** The four means over windows, and from them the line of each. */
-  private fitLines(): void {
-    const { width, height, columns, steep, rest } = this;
+  private fitLines(width: number, height: number): void {
+    const { columns, steep, rest } = this;
     const [guides, alphas, both, square] = this.sums;
     const scale = 1 / (SIDE * SIDE);
     columns.fill(0);
-    for (let y = -RADIUS; y <= RADIUS; y++) this.addRow(mirrored(y, height, true) * width);
+    for (let y = -RADIUS; y <= RADIUS; y++) this.addRow(mirrored(y, height, true) * width, width);
     for (let y = 0, place = 0; y < height; y++) {
       const enter = mirrored(y + 1 + RADIUS, height, true) * width;
       const leave = mirrored(y - RADIUS, height, true) * width;
@@ -115,8 +114,8 @@ export class GuidedFit {
     }
   }
 
-  private addRow(row: number): void {
-    const { width, columns } = this;
+  private addRow(row: number, width: number): void {
+    const { columns } = this;
     this.sums.forEach((sums, place) => {
       for (let x = 0; x < width; x++) columns[4 * x + place]! += sums[row + x]!;
     });
@@ -129,7 +128,8 @@ export class Refiner {
   readonly active: Active; // where it is neither 0 nor 1
   private readonly fit: GuidedFit;
   private readonly grey: Uint8Array;
-  private readonly guide: Float32Array;
+  private readonly guide: Float32Array; // these two of the box of what is active, close-packed
+  private readonly inBox: Float32Array;
   private readonly known: Int16Array; // smoothed brightness when alpha was last believed
   private readonly columns: Int32Array; // sums over SMOOTH rows
   private readonly rows: [Float32Array, Float32Array];
@@ -146,6 +146,7 @@ export class Refiner {
     this.fit = new GuidedFit(width, height);
     this.grey = new Uint8Array(size);
     this.guide = new Float32Array(width * height);
+    this.inBox = new Float32Array(width * height);
     this.known = new Int16Array(size).fill(UNKNOWN);
     this.columns = new Int32Array(fine.width);
     this.rows = [new Float32Array(width), new Float32Array(width)];
@@ -165,43 +166,59 @@ export class Refiner {
     for (let y = 0; y < fine.height; y++) {
       for (const { from, to, isNear } of active.spans(y)) if (isNear) greyOf(frame, stride, fine, this.grey, y, from, to);
     }
-    this.shrinkGuide();
-    this.fit.apply(this.guide, alpha);
+    this.fitInBox(alpha);
     for (let y = 0; y < fine.height; y++) this.row(y, pace);
     return this.alpha;
   }
 
-  /** The brightness at the alpha's own resolution, linearly, in [0, 1]. */
-  private shrinkGuide(): void {
-    const { fine, grey, guide, width, height } = this;
+  /** The guided filter's lines, where they are needed. */
+  private fitInBox(alpha: Float32Array): void {
+    const { fine, grey, guide, inBox, width, height } = this;
+    const { left, top, right, bottom } = this.active.box;
     const { first, second, share } = axis(fine.width, width);
     const vertical = axis(fine.height, height);
-    for (let y = 0, place = 0; y < height; y++) {
-      const top = vertical.first[y]! * fine.width;
-      const bottom = vertical.second[y]! * fine.width;
-      for (let x = 0; x < width; x++, place++) {
-        const above = grey[top + first[x]!]! + (grey[top + second[x]!]! - grey[top + first[x]!]!) * share[x]!;
-        const below = grey[bottom + first[x]!]! + (grey[bottom + second[x]!]! - grey[bottom + first[x]!]!) * share[x]!;
-        guide[place] = (above + (below - above) * vertical.share[y]!) / 255;
+    for (let y = top, place = 0; y < bottom; y++) {
+      const over = vertical.first[y]! * fine.width;
+      const under = vertical.second[y]! * fine.width;
+      const down = vertical.share[y]!;
+      for (let x = left; x < right; x++, place++) {
+        const above = grey[over + first[x]!]! + (grey[over + second[x]!]! - grey[over + first[x]!]!) * share[x]!;
+        const below = grey[under + first[x]!]! + (grey[under + second[x]!]! - grey[under + first[x]!]!) * share[x]!;
+        guide[place] = (above + (below - above) * down) / 255; // the brightness at the alpha's own resolution
+        inBox[place] = alpha[y * width + x]!;
       }
     }
+    if (bottom > top) this.fit.apply(guide, inBox, right - left, bottom - top);
   }
 
   private row(y: number, pace: Pace): void {
     const { fine, known, alpha } = this;
     const start = y * fine.width;
-    const spans = this.active.spans(y);
-    if (spans.some((span) => span.kind === 2)) {
-      const vertical = axis(this.height, fine.height);
-      rowAt(this.fit.slope, this.width, vertical, y, this.rows[0]);
-      rowAt(this.fit.offset, this.width, vertical, y, this.rows[1]);
-    }
-    for (const { from, to, kind } of spans) {
-      if (kind === 2) this.follow(y, from, to, pace);
-      else {
+    let hasLines = false;
+    for (const { from, to, kind } of this.active.spans(y)) {
+      if (kind === 2) {
+        if (!hasLines) this.readLines(y);
+        hasLines = true;
+        this.follow(y, from, to, pace);
+      } else {
         alpha.fill(kind, start + from, start + to);
         known.fill(UNKNOWN, start + from, start + to);
       }
+    }
+  }
+
+  /** Slopes and offsets of the row, by the alpha's columns. */
+  private readLines(y: number): void {
+    const { fit, rows } = this;
+    const { left, top, right, bottom } = this.active.box;
+    const vertical = axis(this.height, this.fine.height);
+    const over = Math.min(bottom - 1, Math.max(top, vertical.first[y]!)) - top;
+    const under = Math.min(bottom - 1, Math.max(top, vertical.second[y]!)) - top;
+    const down = vertical.share[y]!;
+    const across = right - left;
+    for (let x = 0, above = over * across, below = under * across; x < across; x++, above++, below++) {
+      rows[0][left + x] = fit.slope[above]! + (fit.slope[below]! - fit.slope[above]!) * down;
+      rows[1][left + x] = fit.offset[above]! + (fit.offset[below]! - fit.offset[above]!) * down;
     }
   }
 
@@ -237,11 +254,15 @@ export class Refiner {
   }
 
   private sumColumns(y: number, from: number, to: number): void {
-    const { fine, grey, columns } = this;
-    const starts = [-2, -1, 0, 1, 2].map((step) => mirrored(y + step, fine.height, false) * fine.width);
-    const [a, b, c, d, e] = starts as [number, number, number, number, number];
-    for (let x = Math.max(0, from - 2); x < Math.min(fine.width, to + 2); x++) {
-      columns[x] = grey[a + x]! + grey[b + x]! + grey[c + x]! + grey[d + x]! + grey[e + x]!;
+    const { grey, columns } = this;
+    const { width, height } = this.fine;
+    const one = mirrored(y - 2, height, false) * width;
+    const two = mirrored(y - 1, height, false) * width;
+    const three = y * width;
+    const four = mirrored(y + 1, height, false) * width;
+    const five = mirrored(y + 2, height, false) * width;
+    for (let x = Math.max(0, from - 2); x < Math.min(width, to + 2); x++) {
+      columns[x] = grey[one + x]! + grey[two + x]! + grey[three + x]! + grey[four + x]! + grey[five + x]!;
     }
   }
 }

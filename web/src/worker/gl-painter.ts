@@ -118,7 +118,7 @@ class GlPainter implements Painter {
     const { fit, fine, guided, lines } = parts;
     const pace = paceOf(time - this.time);
     this.time = time;
-    guided.apply(parts.guide, alpha);
+    guided.apply(parts.guide, alpha, fit.width, fit.height);
     for (let place = 0; place < guided.slope.length; place++) {
       lines[2 * place] = guided.slope[place]!;
       lines[2 * place + 1] = guided.offset[place]!;

@@ -132,7 +132,8 @@ function setUp(ort: typeof Ort, opening: Opening, name: string): void {
 }
 
 function threadsHere(): number {
-  return Math.min(MOST_THREADS, Math.max(1, navigator.hardwareConcurrency >> 1)); // the browser needs the others itself
+  const cores = navigator.hardwareConcurrency;
+  return Math.min(cores, Math.max(2, Math.min(MOST_THREADS, cores >> 1))); // the browser itself needs the others
 }
 
 function inWords(threads: number): string {

@@ -17,6 +17,18 @@ function hashed(name: string, path: string, suffix: string): string {
   return `assets/${name}-${createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 8)}${suffix}`;
 }
 
+const LICENCES = `Figureground: MIT; its model's weights: LICENSE-WEIGHTS in the repository.
+In this folder, built in: ONNX Runtime Web (assets/onnxruntime-*, assets/ort.*). Copyright (c) Microsoft Corporation. MIT License:
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the
+"Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish,
+distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+following conditions: The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF
+MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY
+CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE
+OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+`;
 const version = (JSON.parse(readFileSync(join(ORT, "package.json"), "utf8")) as { version: string }).version;
 const files = {
   root: "../", // from the folder of built code
@@ -37,6 +49,7 @@ export function builtFiles(): Plugin {
       add(files.sample, readFileSync(SAMPLE));
       // Under their own names: its threads look for them.
       for (const name of ORT_FILES) add(`${files.ort}/${name}`, readFileSync(join(ORT, "dist", name)));
+      add("licences.txt", LICENCES);
       const kept = ["./", "icon.svg", files.model, files.sample, ...Object.keys(bundle).filter((name) => name.startsWith("assets/"))];
       const early = ORT_FILES.slice(0, 2).map((name) => `${files.ort}/${name}`); // WebGPU's only where it is used
       const worker = readFileSync(join(HERE, "src/service-worker.js"), "utf8");

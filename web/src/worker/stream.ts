@@ -10,6 +10,7 @@ import type { Frame, Painter } from "./painter";
 
 const TOLD = 250; // ms between two reports
 const TICK = 40; // ms
+const SETTLED = 30; // pictures after which times are what they will be
 
 export class Stream {
   private readonly meter = new Meter();
@@ -18,6 +19,7 @@ export class Stream {
   private readonly canvas: OffscreenCanvas;
   private sink: WritableStreamDefaultWriter<VideoFrame> | null = null;
   private network: Network | null = null;
+  private retired: Network | null = null;
   private frames = 0;
   private covered = 0;
   private told = 0;
@@ -72,12 +74,14 @@ export class Stream {
     } finally {
       frame.close();
     }
+    await this.retired?.close();
+    this.retired = null;
     this.frames++;
     if (this.guard.reason !== "") this.covered++;
     this.meter.end();
     await this.send(time);
     this.report();
-    if (!this.compared && this.guard.reason === "") await this.compare();
+    if (!this.compared && this.frames > this.covered + SETTLED) void this.compare();
   }
 
   private async send(time: number): Promise<void> {
@@ -91,15 +95,15 @@ export class Stream {
     }
   }
 
-  /** Once there is a picture: whether the graphics card would be faster. */
+  /** Whether the graphics card would be faster; the frames go on meanwhile. */
   private async compare(): Promise<void> {
     this.compared = true;
     const before = this.network;
     if (before === null || this.guard.fit === null) return;
-    const other = await before.faster(this.opening, this.guard.fit);
+    const other = await before.faster(this.opening, this.guard.fit, this.meter.stages.infer);
     if (other === null) return;
     this.use(other);
-    await before.close();
+    this.retired = before; // the frame that is being looked at may still need it
   }
 
   private report(): void {

@@ -36,7 +36,7 @@ MODEL = ROOT.parent / "shared" / "peers" / "mp_selfie.tflite"
 CHROMIUM = "/usr/bin/chromium"
 WAYS: dict[str, str] = {
     "figureground, 1 thread": "ours(SECONDS, { threads: 1 })",
-    "figureground, threads": "ours(SECONDS, {})",
+    "figureground, 2 threads": "ours(SECONDS, { threads: 2 })",
     "MediaPipe, the frame as it is": "mediapipe(SECONDS, null)",
     "MediaPipe, scaled to 256x256 first": "mediapipe(SECONDS, 256)",
 }

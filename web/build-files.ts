@@ -1,5 +1,6 @@
 /** What the page needs beside its own code: the model, ONNX Runtime's WebAssembly, the sample clip. None is committed here. */
 
+import asc from "assemblyscript/asc";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,10 +12,23 @@ const SAMPLE = join(HERE, "../.cache/sample.webm");
 const ORT = join(HERE, "node_modules/onnxruntime-web");
 const ORT_FILES = ["ort-wasm-simd-threaded", "ort-wasm-simd-threaded.asyncify"].flatMap((name) => [`${name}.mjs`, `${name}.wasm`]);
 
-/** Names change with contents, so that a browser may keep what it has. */
-function hashed(name: string, path: string, suffix: string): string {
+const KERNELS = await compileKernels(readFileSync(join(HERE, "kernels/kernels.ts"), "utf8"));
+
+async function compileKernels(source: string): Promise<Uint8Array> {
+  const how = { optimizeLevel: 3, enable: ["simd"], noAssert: true, runtime: "stub", importMemory: true };
+  const { error, binary, stderr } = await asc.compileString(source, how as never);
+  if (error !== null || binary === null) throw new Error(`kernels.ts: ${stderr.toString()}`);
+  return binary;
+}
+
+function read(path: string): Uint8Array {
   if (!existsSync(path)) throw new Error(`${path} is absent: run  make web  in the checkout, which makes it`);
-  return `assets/${name}-${createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 8)}${suffix}`;
+  return readFileSync(path);
+}
+
+/** Names change with contents, so that a browser may keep what it has. */
+function hashed(name: string, content: Uint8Array, suffix: string): string {
+  return `assets/${name}-${createHash("sha256").update(content).digest("hex").slice(0, 8)}${suffix}`;
 }
 
 const LICENCES = `Figureground: MIT; its model's weights: LICENSE-WEIGHTS in the repository.
@@ -32,8 +46,9 @@ OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 const version = (JSON.parse(readFileSync(join(ORT, "package.json"), "utf8")) as { version: string }).version;
 const files = {
   root: "../", // from the folder of built code
-  model: hashed("small", MODEL, ".onnx"),
-  sample: hashed("sample", SAMPLE, ".webm"),
+  model: hashed("small", read(MODEL), ".onnx"),
+  kernels: hashed("kernels", KERNELS, ".wasm"),
+  sample: hashed("sample", read(SAMPLE), ".webm"),
   ort: `assets/onnxruntime-${version}`,
 };
 
@@ -47,10 +62,11 @@ export function builtFiles(): Plugin {
       const add = (fileName: string, source: string | Uint8Array): void => void this.emitFile({ type: "asset", fileName, source });
       add(files.model, readFileSync(MODEL));
       add(files.sample, readFileSync(SAMPLE));
+      add(files.kernels, KERNELS);
       // Under their own names: its threads look for them.
       for (const name of ORT_FILES) add(`${files.ort}/${name}`, readFileSync(join(ORT, "dist", name)));
       add("licences.txt", LICENCES);
-      const kept = ["./", "icon.svg", files.model, files.sample, ...Object.keys(bundle).filter((name) => name.startsWith("assets/"))];
+      const kept = ["./", "icon.svg", files.model, files.kernels, files.sample, ...Object.keys(bundle).filter((name) => name.startsWith("assets/"))];
       const early = ORT_FILES.slice(0, 2).map((name) => `${files.ort}/${name}`); // WebGPU's only where it is used
       const worker = readFileSync(join(HERE, "src/service-worker.js"), "utf8");
       add("service-worker.js", worker.replace("[/* files */]", JSON.stringify([...kept, ...early])));

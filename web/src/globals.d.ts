@@ -1,7 +1,7 @@
 /** What the build puts in, and what TypeScript's own descriptions of browsers do not have yet. */
 
 /** Names of built files, below the folder of the page. */
-declare const FILES: { readonly root: string; readonly model: string; readonly ort: string; readonly sample: string };
+declare const FILES: { readonly root: string; readonly model: string; readonly kernels: string; readonly ort: string; readonly sample: string };
 
 interface MediaStreamTrackProcessor {
   readonly readable: ReadableStream<VideoFrame>;

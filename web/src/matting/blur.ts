@@ -2,6 +2,8 @@
 
 import { BoxMean } from "./planes";
 
+const ROUNDS = 3;
+
 export interface Rgb {
   readonly data: Uint8ClampedArray; // RGBA, opaque
   readonly width: number;
@@ -9,8 +11,8 @@ export interface Rgb {
 }
 
 /** A few box means are near enough to a Gaussian of this sigma, and take the same time whatever it is. */
-function sideOf(sigma: number, rounds: number): number {
-  return 2 * Math.round((Math.sqrt((12 * sigma * sigma) / rounds + 1) - 1) / 2) + 1;
+function sideOf(sigma: number): number {
+  return 2 * Math.round((Math.sqrt((12 * sigma * sigma) / ROUNDS + 1) - 1) / 2) + 1;
 }
 
 /** Normalised convolution: a mean in which each pixel counts by its weight; where none is near, that of the picture. */
@@ -19,11 +21,7 @@ export class WeightedBlur {
   private readonly planes: [Float32Array, Float32Array, Float32Array, Float32Array];
   private mean: { side: number; box: BoxMean } | null = null;
 
-  constructor(
-    width: number,
-    height: number,
-    private readonly rounds: number,
-  ) {
+  constructor(width: number, height: number) {
     const plane = (): Float32Array => new Float32Array(width * height);
     this.out = { data: new Uint8ClampedArray(4 * width * height).fill(128), width, height };
     this.planes = [plane(), plane(), plane(), plane()];
@@ -42,7 +40,7 @@ export class WeightedBlur {
       total[3]! += share[place] = part;
     }
     if (total[3] === 0) return void out.data.fill(128);
-    for (const plane of planes) this.smooth(plane, sideOf(sigma, this.rounds));
+    for (const plane of planes) this.smooth(plane, sideOf(sigma));
     const little = 1e-4;
     for (let place = 0, at = 0; place < share.length; place++, at += 4) {
       const sum = share[place]! + little;
@@ -55,7 +53,7 @@ export class WeightedBlur {
 
   private smooth(plane: Float32Array, side: number): void {
     if (this.mean?.side !== side) this.mean = { side, box: new BoxMean(this.out.width, this.out.height, side, true) };
-    for (let round = 0; round < this.rounds; round++) this.mean.box.apply(plane, plane);
+    for (let round = 0; round < ROUNDS; round++) this.mean.box.apply(plane, plane);
   }
 }
 
@@ -72,7 +70,7 @@ export class RoomBlur {
     private readonly shrink: 1 | 2,
   ) {
     const [across, down] = [Math.max(1, Math.floor(width / shrink)), Math.max(1, Math.floor(height / shrink))];
-    this.blur = new WeightedBlur(across, down, 3);
+    this.blur = new WeightedBlur(across, down);
     this.small = new Uint8ClampedArray(4 * across * down);
     this.person = new Uint8Array(across * down);
     this.room = new Float32Array(across * down);

@@ -1,39 +1,14 @@
-/** From a frame's pixels to the network's input, as preprocess.py's `to_input`. */
+/** From a large frame's pixels to the network's input, as preprocess.py's `to_input`; of others kernels.ts does it. */
 
-import { axis } from "./planes";
 import type { Fit } from "./fit";
 
-/** `frame`: RGBA; `out`: RGB, (inputHeight, inputWidth), its border filled by repeating the last row and column. */
-export function toInput(frame: Uint8ClampedArray, fit: Fit, out: Uint8Array): void {
-  const isLarge = fit.frameWidth > 6 * fit.width || fit.frameHeight > 6 * fit.height;
-  // Linear resize reads four pixels whatever the factor: beyond this it turns texture into noise.
-  (isLarge ? byArea : linearly)(frame, fit, out);
-  fillBorder(fit, out);
-}
-
-function linearly(frame: Uint8ClampedArray, fit: Fit, out: Uint8Array): void {
-  const { first, second, share } = axis(fit.frameWidth, fit.width);
-  const vertical = axis(fit.frameHeight, fit.height);
-  for (let y = 0; y < fit.height; y++) {
-    const top = 4 * vertical.first[y]! * fit.frameWidth;
-    const bottom = 4 * vertical.second[y]! * fit.frameWidth;
-    const down = vertical.share[y]!;
-    let place = 3 * y * fit.inputWidth;
-    for (let x = 0; x < fit.width; x++) {
-      const left = 4 * first[x]!;
-      const right = 4 * second[x]!;
-      const along = share[x]!;
-      for (let channel = 0; channel < 3; channel++) {
-        const above = frame[top + left + channel]! + (frame[top + right + channel]! - frame[top + left + channel]!) * along;
-        const below = frame[bottom + left + channel]! + (frame[bottom + right + channel]! - frame[bottom + left + channel]!) * along;
-        out[place++] = above + (below - above) * down + 0.5;
-      }
-    }
-  }
+/** Whether linear resize would turn texture into noise: it reads four pixels whatever the factor. */
+export function isLarge(fit: Fit): boolean {
+  return fit.frameWidth > 6 * fit.width || fit.frameHeight > 6 * fit.height;
 }
 
 /** Each target pixel the mean of the source pixels under it, those at its border by their share. */
-function byArea(frame: Uint8ClampedArray, fit: Fit, out: Uint8Array): void {
+export function toInputByArea(frame: Uint8ClampedArray, fit: Fit, out: Uint8Array): void {
   const horizontal = spans(fit.frameWidth, fit.width);
   const vertical = spans(fit.frameHeight, fit.height);
   for (let y = 0; y < fit.height; y++) {
@@ -78,6 +53,7 @@ function meanUnder(frame: Uint8ClampedArray, width: number, rows: Span, columns:
   return [red, green, blue];
 }
 
+/** `out`: RGB, (inputHeight, inputWidth), its border filled by repeating the last row and column. */
 export function fillBorder(fit: Fit, out: Uint8Array): void {
   const row = 3 * fit.inputWidth;
   for (let y = 0; y < fit.height; y++) {

@@ -1,10 +1,8 @@
 /** Without a graphics card: the person is cut out in memory, the canvas lays it over the scenery. */
 
 import { RoomBlur, type Rgb } from "../matting/blur";
-import { Cutout } from "../matting/cutout";
+import { Edges } from "../matting/edges";
 import type { Fit } from "../matting/fit";
-import { toInput } from "../matting/input";
-import { fineOf, Refiner } from "../matting/refine";
 import type { Scenery } from "./messages";
 import { CARD, covering, type Frame, type Painter } from "./painter";
 
@@ -22,6 +20,8 @@ export class CanvasPainter implements Painter {
   private readonly layer = contextOf(new OffscreenCanvas(1, 1));
   private readonly room = contextOf(new OffscreenCanvas(1, 1));
   private reader: Context | null = null;
+  kernels: WebAssembly.Module | null = null;
+  private fit: Fit | null = null;
   private parts: Parts | null = null;
   private hasRoom = false; // whether `room` holds one
 
@@ -30,15 +30,16 @@ export class CanvasPainter implements Painter {
   }
 
   resize(fit: Fit): void {
+    this.fit = fit;
     this.canvas.width = this.layer.canvas.width = fit.frameWidth;
     this.canvas.height = this.layer.canvas.height = fit.frameHeight;
-    this.parts = new Parts(fit);
+    this.parts = null;
     this.reader = null;
     this.hasRoom = false;
   }
 
   reset(): void {
-    this.parts?.refiner.reset();
+    this.parts?.edges.reset();
   }
 
   async load(frame: Frame): Promise<void> {
@@ -57,13 +58,12 @@ export class CanvasPainter implements Painter {
   }
 
   input(out: Uint8Array): void {
-    const { pixels, fit } = this.ready();
-    toInput(pixels, fit, out);
+    this.ready().edges.readInput(out);
   }
 
   paint(input: Uint8Array, alpha: Float32Array, time: number, scenery: Scenery): void {
     const parts = this.ready();
-    parts.cut(alpha, time);
+    parts.edges.cut(alpha, time);
     if (scenery.kind === "blur") this.keepRoom(parts.blurred(input, alpha, scenery.strength));
     this.layer.putImageData(parts.image, 0, 0);
     this.cover(scenery);
@@ -92,31 +92,26 @@ export class CanvasPainter implements Painter {
   }
 
   private ready(): Parts {
-    if (this.parts === null) throw new Error("resize comes first");
+    if (this.kernels === null || this.fit === null) throw new Error("the kernels and a size come first");
+    this.parts ??= new Parts(this.kernels, this.fit);
     return this.parts;
   }
 }
 
 /** Everything that depends on the frames' size. */
 class Parts {
+  readonly edges: Edges;
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;
   readonly image: ImageData;
-  readonly refiner: Refiner;
-  private readonly cutout: Cutout;
   private blur: { shrink: number; room: RoomBlur } | null = null;
 
-  constructor(readonly fit: Fit) {
-    this.pixels = new Uint8ClampedArray(4 * fit.frameWidth * fit.frameHeight);
+  constructor(
+    kernels: WebAssembly.Module,
+    readonly fit: Fit,
+  ) {
+    this.edges = new Edges(kernels, fit);
+    this.pixels = this.edges.pixels;
     this.image = new ImageData(this.pixels, fit.frameWidth, fit.frameHeight);
-    const fine = fineOf(fit.frameWidth, fit.frameHeight, fit.width);
-    this.refiner = new Refiner(fine, fit.width, fit.height);
-    this.cutout = new Cutout(fit.frameWidth, fit.frameHeight, fine.width, fine.height);
-  }
-
-  /** Of the frame in `pixels` only the person is left. */
-  cut(alpha: Float32Array, time: number): void {
-    const fine = this.refiner.apply(this.pixels, this.fit.frameWidth, alpha, time);
-    this.cutout.apply(this.pixels, fine, this.refiner.active);
   }
 
   blurred(input: Uint8Array, alpha: Float32Array, strength: number): Rgb {

@@ -1,9 +1,10 @@
 /** With a graphics card: refinement and composite as shaders; only the network's input comes back into memory. */
 
 import { RoomBlur } from "../matting/blur";
-import { SURE } from "../matting/cutout";
+import { SURE } from "../matting/edges";
 import { fillBorder } from "../matting/input";
 import type { Fit } from "../matting/fit";
+import { Kernels } from "../matting/kernels";
 import { fineOf, GuidedFit, paceOf, type Fine } from "../matting/refine";
 import { dropTarget, makeTarget, makeTexture, Program, type Target } from "./gl";
 import type { Scenery } from "./messages";
@@ -40,6 +41,8 @@ class GlPainter implements Painter {
   private readonly frame: WebGLTexture;
   private readonly behind: WebGLTexture;
   private readonly fitted: WebGLTexture;
+  kernels: WebAssembly.Module | null = null;
+  private fit: Fit | null = null;
   private parts: Parts | null = null;
   private time = -Infinity;
   private shown: ImageBitmap | null = null; // the picture in `behind`; null where it is a blurred room, or nothing
@@ -67,8 +70,9 @@ class GlPainter implements Painter {
   resize(fit: Fit): void {
     this.canvas.width = fit.frameWidth;
     this.canvas.height = fit.frameHeight;
+    this.fit = fit;
     this.parts?.drop(this.gl);
-    this.parts = new Parts(this.gl, fit);
+    this.parts = null;
     this.hasRoom = false;
     this.reset();
   }
@@ -86,7 +90,8 @@ class GlPainter implements Painter {
 
   input(out: Uint8Array): void {
     const { gl, programs } = this;
-    const { fit, fine, grey, small, pixels, guide } = this.ready();
+    const { fit, fine, grey, small, pixels, guided } = this.ready();
+    const guide = guided.guide.view;
     programs.grey.run(grey, { frame: this.frame }, (set) => set.whole("times", fine.times));
     programs.small.run(small, { frame: this.frame, grey: grey.texture }, (set) => set.floats("size", fit.width, fit.height));
     gl.readPixels(0, 0, fit.width, fit.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
@@ -109,7 +114,7 @@ class GlPainter implements Painter {
   }
 
   cover(scenery: Scenery): void {
-    if (this.parts !== null) this.draw(scenery, true);
+    this.draw(scenery, true);
   }
 
   private refine(alpha: Float32Array, time: number): void {
@@ -118,10 +123,12 @@ class GlPainter implements Painter {
     const { fit, fine, guided, lines } = parts;
     const pace = paceOf(time - this.time);
     this.time = time;
-    guided.apply(parts.guide, alpha, fit.width, fit.height);
-    for (let place = 0; place < guided.slope.length; place++) {
-      lines[2 * place] = guided.slope[place]!;
-      lines[2 * place + 1] = guided.offset[place]!;
+    guided.alpha.view.set(alpha);
+    guided.apply(fit.width, fit.height);
+    const [slope, offset] = [guided.slope.view, guided.offset.view];
+    for (let place = 0; place < slope.length; place++) {
+      lines[2 * place] = slope[place]!;
+      lines[2 * place + 1] = offset[place]!;
     }
     gl.bindTexture(gl.TEXTURE_2D, this.fitted);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RG16F, fit.width, fit.height, 0, gl.RG, gl.FLOAT, lines);
@@ -129,7 +136,7 @@ class GlPainter implements Painter {
     programs.fine.run(parts.now, textures, (set) => {
       set.whole("edge", fine.width - 1, fine.height - 1);
       set.floats("size", fine.width, fine.height);
-      set.floats("pace", pace.isNew ? 0 : pace.up, pace.isNew ? 0 : pace.down, Number(pace.isNew));
+      set.floats("pace", pace.up, pace.down, Number(pace.isNew));
     });
     parts.swap();
   }
@@ -173,7 +180,8 @@ class GlPainter implements Painter {
   }
 
   private draw(scenery: Scenery, cover: boolean): void {
-    const { fit, before: fine, nearby } = this.ready();
+    if (this.fit === null) return;
+    const { fit, parts } = this;
     let part = [0, 0, 1, 1];
     if (scenery.kind === "picture") {
       this.showPicture(scenery.picture);
@@ -181,7 +189,8 @@ class GlPainter implements Painter {
       const [x, y, w, h] = covering(scenery.picture, fit.frameWidth, fit.frameHeight);
       part = [x / width, y / height, w / width, h / height];
     }
-    const textures = { frame: this.frame, fine: fine.texture, nearby: nearby.texture, behind: this.behind };
+    const [fine, nearby] = parts === null ? [this.behind, this.behind] : [parts.before.texture, parts.nearby.texture];
+    const textures = { frame: this.frame, fine, nearby, behind: this.behind }; // of which a cover reads only the last
     this.programs.composite.run(null, textures, (set) => {
       set.floats("full", fit.frameWidth, fit.frameHeight);
       set.floats("part", ...part);
@@ -198,7 +207,8 @@ class GlPainter implements Painter {
   }
 
   private ready(): Parts {
-    if (this.parts === null) throw new Error("resize comes first");
+    if (this.kernels === null || this.fit === null) throw new Error("the kernels and a size come first");
+    this.parts ??= new Parts(this.gl, this.kernels, this.fit);
     return this.parts;
   }
 }
@@ -207,7 +217,6 @@ class GlPainter implements Painter {
 class Parts {
   readonly fine: Fine;
   readonly pixels: Uint8Array; // RGBA as read back: colours, and the brightness as the fourth
-  readonly guide: Float32Array;
   readonly lines: Float32Array; // slope and offset, side by side
   readonly guided: GuidedFit;
   readonly grey: Target;
@@ -221,14 +230,14 @@ class Parts {
 
   constructor(
     gl: WebGL2RenderingContext,
+    kernels: WebAssembly.Module,
     readonly fit: Fit,
   ) {
     const { width, height, frameWidth, frameHeight } = fit;
     this.fine = fineOf(frameWidth, frameHeight, width);
     this.pixels = new Uint8Array(4 * width * height);
-    this.guide = new Float32Array(width * height);
     this.lines = new Float32Array(2 * width * height);
-    this.guided = new GuidedFit(width, height);
+    this.guided = new GuidedFit(new Kernels(kernels, GuidedFit.BYTES * width * height + 1024), width * height);
     const fine = (format: number): Target => makeTarget(gl, format, this.fine.width, this.fine.height, gl.LINEAR);
     this.grey = fine(gl.R8);
     this.now = fine(gl.RG16F);

@@ -26,16 +26,17 @@ export class Network {
   private constructor(
     private readonly ort: typeof Ort,
     private readonly model: Uint8Array,
+    readonly kernels: WebAssembly.Module,
     private readonly compute: Compute,
     readonly words: string,
   ) {}
 
   static async open(opening: Opening): Promise<Network> {
-    const [model, wasm] = await Promise.all([fetchModel(opening.assets), openWasm(opening)]);
+    const [model, kernels, wasm] = await Promise.all([fetchModel(opening.assets), fetchKernels(opening.assets), openWasm(opening)]);
     const network =
       opening.compute === "webgpu"
-        ? new Network(await openWebgpu(opening), model, "webgpu", "WebGPU")
-        : new Network(wasm, model, "wasm", inWords(wasm.env.wasm.numThreads ?? 1));
+        ? new Network(await openWebgpu(opening), model, kernels, "webgpu", "WebGPU")
+        : new Network(wasm, model, kernels, "wasm", inWords(wasm.env.wasm.numThreads ?? 1));
     await network.sessionFor(...USUAL); // what is wrong is known now, and the first frame need not wait
     return network;
   }
@@ -44,7 +45,7 @@ export class Network {
   async faster(opening: Opening, fit: Fit, milliseconds: number): Promise<Network | null> {
     if (opening.compute !== null || !(await hasGraphicsCard())) return null;
     try {
-      const other = new Network(await openWebgpu(opening), this.model, "webgpu", "WebGPU");
+      const other = new Network(await openWebgpu(opening), this.model, this.kernels, "webgpu", "WebGPU");
       if ((await other.timeOf(fit)) < milliseconds) return other;
       await other.close();
     } catch {
@@ -99,20 +100,26 @@ export class Network {
   }
 }
 
-async function fetchModel(assets: string): Promise<Uint8Array> {
-  const answer = await fetch(assets + FILES.model).catch((error: unknown) => {
+async function fetchFile(address: string): Promise<ArrayBuffer> {
+  const answer = await fetch(address).catch((error: unknown) => {
     throw new Unusable("model", String(error));
   });
-  if (!answer.ok) throw new Unusable("model", `${FILES.model}: ${answer.status} ${answer.statusText}`);
-  return new Uint8Array(await answer.arrayBuffer());
+  if (!answer.ok) throw new Unusable("model", `${address}: ${answer.status} ${answer.statusText}`);
+  return answer.arrayBuffer();
 }
 
-async function openWasm(opening: Opening): Promise<typeof Ort> {
+const fetchModel = async (assets: string): Promise<Uint8Array> => new Uint8Array(await fetchFile(assets + FILES.model));
+
+async function fetchKernels(assets: string): Promise<WebAssembly.Module> {
+  const bytes = await fetchFile(assets + FILES.kernels);
   try {
-    await WebAssembly.compile(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])); // the empty module
+    return await WebAssembly.compile(bytes);
   } catch (error) {
     throw new Unusable("wasm", String(error));
   }
+}
+
+async function openWasm(opening: Opening): Promise<typeof Ort> {
   const ort = await import("onnxruntime-web/wasm");
   setUp(ort, opening, "ort-wasm-simd-threaded");
   return ort;

@@ -12,6 +12,8 @@ export type Frame = VideoFrame | ImageBitmap;
  */
 export interface Painter {
   readonly words: string;
+  /** Set before the first `load`. */
+  kernels: WebAssembly.Module | null;
   /** For frames of this size from now on. */
   resize(fit: Fit): void;
   load(frame: Frame): Promise<void>;

@@ -52,6 +52,7 @@ export class Stream {
   }
 
   use(network: Network): void {
+    this.painter.kernels = network.kernels;
     this.network = this.guard.network = network;
   }
 

@@ -3,7 +3,9 @@
  *
  * What they compute and why is said where they are called from, in src/matting. Arguments are addresses in one memory;
  * planes are (height, width) float32 unless their name says bytes. An axis is three tables, one after another, of so many
- * entries: first and second source place (int32) and the share of the second (float32).
+ * entries: first and second source place (int32) and the share of the second (float32). Spans (src/matting/active.ts)
+ * are a table with a line for every row of cells: how many there are, then of each `from`, `to`, `kind` and `isNear`;
+ * `lineOf` leads from a fine row to its line.
  */
 
 // @ts-nocheck: AssemblyScript's compiler checks this file.
@@ -14,6 +16,7 @@ const EPSILON: f32 = 1e-3;
 const STRETCH: f32 = 1.3;
 const CHANGED: i32 = 8;
 const JUMP: f32 = 0.3;
+const UNKNOWN: i16 = -1000; // in place of a brightness: whatever comes has changed
 
 // @ts-ignore: decorator
 @inline
@@ -111,8 +114,41 @@ export function fit(guide: usize, alpha: usize, work: usize, slope: usize, offse
   }
 }
 
-/** Brightness of columns `from` to before `to` of row `y`: means over `times` x `times` pixels of an RGBA frame, as bytes. */
-export function grey(frame: usize, stride: i32, times: i32, out: usize, width: i32, y: i32, from: i32, to: i32): void {
+/** Of each cell of 4 x 4 pixels the least and the most. */
+export function cells(plane: usize, width: i32, height: i32, low: usize, high: usize, across: i32): void {
+  for (let y: i32 = 0; y < height; y++) {
+    const row = plane + (<usize>(y * width) << 2);
+    const start = <usize>((y >> 2) * across) << 2;
+    const isFirst = (y & 3) == 0;
+    for (let cell: i32 = 0; cell < across; cell++) {
+      const at = start + (<usize>cell << 2);
+      let least: f32 = isFirst ? 1 : load<f32>(low + at);
+      let most: f32 = isFirst ? 0 : load<f32>(high + at);
+      for (let x = cell << 2; x < min(width, (cell << 2) + 4); x++) {
+        const value = f(row, x);
+        least = min<f32>(least, value);
+        most = max<f32>(most, value);
+      }
+      store<f32>(low + at, least);
+      store<f32>(high + at, most);
+    }
+  }
+}
+
+/** The brightness at (width, height), as bytes, near what is active: means over `times` x `times` pixels of an RGBA frame. */
+export function grey(
+  spans: usize, pitch: i32, lineOf: usize, frame: usize, stride: i32, times: i32, out: usize, width: i32, height: i32,
+): void {
+  for (let y: i32 = 0; y < height; y++) {
+    const line = spans + (<usize>(i(lineOf, y) * pitch) << 2);
+    for (let span: i32 = 0; span < load<i32>(line); span++) {
+      const at = line + 4 + (<usize>span << 4);
+      if (load<i32>(at, 12) != 0) greyRow(frame, stride, times, out, width, y, load<i32>(at), load<i32>(at, 4));
+    }
+  }
+}
+
+function greyRow(frame: usize, stride: i32, times: i32, out: usize, width: i32, y: i32, from: i32, to: i32): void {
   const scale: f32 = 1.0 / (1000.0 * <f32>(times * times));
   for (let x = from; x < to; x++) {
     let sum: i32 = 0;
@@ -148,20 +184,54 @@ export function pack(
   }
 }
 
-/** Two rows of a plane, `down` of the way from one to the other. */
-export function between(over: usize, under: usize, down: f32, out: usize, length: i32): void {
-  for (let x: i32 = 0; x < length; x++) setF(out, x, f(over, x) + (f(under, x) - f(over, x)) * down);
-}
-
 function once(place: i32, length: i32): i32 {
   const inside = place < 0 ? -place : place < length ? place : 2 * length - 2 - place;
   return min(length - 1, max(0, inside));
 }
 
-/** The fine alpha of some columns of row `y`, and what it does in time; `known`: int16, `columns`: int32 of a row. */
+/**
+ * The fine alpha, and what it does in time. `slope` and `offset`: close-packed, of the box; `downward`: the axis from
+ * fine rows to the alpha's; `rows`: two rows of the alpha's width; `known`: int16; `columns`: int32 of a fine row.
+ */
 export function follow(
-  greys: usize, width: i32, height: i32, y: i32, from: i32, to: i32, across: usize, slopes: usize, offsets: usize,
+  spans: usize, pitch: i32, lineOf: usize, greys: usize, width: i32, height: i32, across: usize, downward: usize,
+  slope: usize, offset: usize, left: i32, top: i32, right: i32, bottom: i32, rows: usize, smallWidth: i32,
   known: usize, alpha: usize, columns: usize, up: f32, down: f32, isNew: bool,
+): void {
+  const offsets = rows + (<usize>smallWidth << 2);
+  for (let y: i32 = 0; y < height; y++) {
+    const line = spans + (<usize>(i(lineOf, y) * pitch) << 2);
+    let hasLines = false;
+    for (let span: i32 = 0; span < load<i32>(line); span++) {
+      const at = line + 4 + (<usize>span << 4);
+      const from = load<i32>(at);
+      const to = load<i32>(at, 4);
+      const kind = load<i32>(at, 8);
+      if (kind == 2) {
+        if (!hasLines) {
+          const over = (right - left) * (min(bottom - 1, max(top, i(downward, y))) - top);
+          const under = (right - left) * (min(bottom - 1, max(top, i(downward, height + y))) - top);
+          const share = f(downward, 2 * height + y);
+          for (let x: i32 = 0; x < right - left; x++) {
+            setF(rows, left + x, f(slope, over + x) + (f(slope, under + x) - f(slope, over + x)) * share);
+            setF(offsets, left + x, f(offset, over + x) + (f(offset, under + x) - f(offset, over + x)) * share);
+          }
+          hasLines = true;
+        }
+        followRow(greys, width, height, y, from, to, across, rows, offsets, known, alpha, columns, up, down, isNew);
+      } else {
+        for (let x = from; x < to; x++) {
+          setF(alpha, y * width + x, <f32>kind);
+          store<i16>(known + (<usize>(y * width + x) << 1), UNKNOWN);
+        }
+      }
+    }
+  }
+}
+
+function followRow(
+  greys: usize, width: i32, height: i32, y: i32, from: i32, to: i32, across: usize,
+  slopes: usize, offsets: usize, known: usize, alpha: usize, columns: usize, up: f32, down: f32, isNew: bool,
 ): void {
   const a = greys + once(y - 2, height) * width;
   const b = greys + once(y - 1, height) * width;
@@ -237,10 +307,41 @@ export function nearby(colours: usize, weight: usize, work: usize, out: usize, w
 }
 
 /**
- * Columns `from` to before `to` of row `y` of an RGBA frame cut out in place. `over` and `under`: the two rows of the
- * alpha around it, `down` of the way; `near`: RGBA bytes, its two rows likewise.
+ * An RGBA frame cut out in place. `alpha`: (fineHeight, fineWidth), `spans` of it or 0; `near`: RGBA bytes; the axes lead
+ * from the frame's columns and rows to theirs.
  */
 export function cut(
+  spans: usize, pitch: i32, lineOf: usize, frame: usize, width: i32, height: i32, alpha: usize, fineWidth: i32,
+  across: usize, downward: usize, near: usize, nearWidth: i32, nearAcross: usize, nearDownward: usize,
+): void {
+  const times = <f32>width / <f32>fineWidth;
+  for (let y: i32 = 0; y < height; y++) {
+    const first = i(downward, y);
+    const second = i(downward, height + y);
+    const over = alpha + (<usize>(first * fineWidth) << 2);
+    const under = alpha + (<usize>(second * fineWidth) << 2);
+    const down = f(downward, 2 * height + y);
+    const nearOver = near + (<usize>(i(nearDownward, y) * nearWidth) << 2);
+    const nearUnder = near + (<usize>(i(nearDownward, height + y) * nearWidth) << 2);
+    const nearDown = f(nearDownward, 2 * height + y);
+    if (spans == 0 || i(lineOf, first) != i(lineOf, second)) {
+      cutRow(frame, width, y, 0, width, over, under, down, across, nearOver, nearUnder, nearDown, nearAcross);
+      continue;
+    }
+    const line = spans + (<usize>(i(lineOf, first) * pitch) << 2);
+    for (let span: i32 = 0; span < load<i32>(line); span++) {
+      const at = line + 4 + (<usize>span << 4);
+      const from = <i32>ceil<f32>(<f32>load<i32>(at) * times);
+      const to = min(width, <i32>ceil<f32>(<f32>load<i32>(at, 4) * times));
+      const kind = load<i32>(at, 8);
+      if (kind == 2) cutRow(frame, width, y, from, to, over, under, down, across, nearOver, nearUnder, nearDown, nearAcross);
+      else if (kind == 0 && to > from) memory.fill(frame + (<usize>(y * width + from) << 2), 0, <usize>(to - from) << 2);
+      // Whole person: the frame's own pixels, opaque as they came.
+    }
+  }
+}
+
+function cutRow(
   frame: usize, width: i32, y: i32, from: i32, to: i32, over: usize, under: usize, down: f32, across: usize,
   nearOver: usize, nearUnder: usize, nearDown: f32, nearAcross: usize,
 ): void {

@@ -5,34 +5,39 @@
  * or all person; what the guided filter makes of it is then the same, for the filter reaches less far than that.
  */
 
+import type { Kernels, Placed } from "./kernels";
+
 const CELL = 4;
 const RING = 2;
 const NEARLY = 1 / 512; // what an 8-bit matte cannot show
 
-/** Columns `from` to before `to` of a row, all of one kind. */
-export interface Span {
-  readonly from: number;
-  readonly to: number;
-  readonly kind: 0 | 1 | 2; // all room, all person, active
-  readonly isNear: boolean; // active, or beside an active one
-}
+/** The kinds of spans, of columns of a row, as kernels.ts reads them: all room, all person, active. */
+type Kind = 0 | 1 | 2;
 
 export class Active {
+  /** What holds everything near, in pixels of the alpha; `right` and `bottom` are the first outside. Empty: all 0. */
+  readonly box = { left: 0, top: 0, right: 0, bottom: 0 };
+  readonly spans: Placed<Int32Array>; // for each row of cells: how many, then of each from, to, kind, isNear
+  readonly pitch: number; // entries of a row of `spans`
+  readonly lineOf: Placed<Int32Array>; // the row of cells of each row of the larger picture
   private readonly across: number;
   private readonly down: number;
-  private readonly low: Float32Array;
-  private readonly high: Float32Array;
+  private readonly low: Placed<Float32Array>;
+  private readonly high: Placed<Float32Array>;
   private readonly near: Float32Array;
   private readonly work: Float32Array;
   private readonly kinds: Uint8Array;
-  private rows: Span[][] = [];
-  /** What holds everything near, in pixels of the alpha; `right` and `bottom` are the first outside. Empty: all 0. */
-  readonly box = { left: 0, top: 0, right: 0, bottom: 0 };
-  private readonly rowOf: Int32Array;
   private readonly starts: Int32Array; // of each cell's columns
+
+  /** Bytes of memory it takes. */
+  static bytes(width: number, height: number, fineHeight: number): number {
+    const across = Math.ceil(width / CELL);
+    return 4 * Math.ceil(height / CELL) * (6 * across + 1) + 4 * fineHeight + 64;
+  }
 
   /** For alphas of `width` x `height`, looked at in rows of a larger picture of `fineWidth` x `fineHeight`. */
   constructor(
+    private readonly kernels: Kernels,
     private readonly width: number,
     private readonly height: number,
     fineWidth: number,
@@ -40,45 +45,33 @@ export class Active {
   ) {
     this.across = Math.ceil(width / CELL);
     this.down = Math.ceil(height / CELL);
-    const cells = this.across * this.down;
-    this.low = new Float32Array(cells);
-    this.high = new Float32Array(cells);
-    this.near = new Float32Array(cells);
-    this.work = new Float32Array(cells);
-    this.kinds = new Uint8Array(cells);
-    this.rowOf = Int32Array.from({ length: fineHeight }, (_, y) => Math.min(this.down - 1, Math.floor((y * height) / fineHeight / CELL)));
+    const count = this.across * this.down;
+    this.pitch = 1 + 4 * this.across;
+    this.spans = kernels.ints(this.pitch * this.down);
+    this.lineOf = kernels.ints(fineHeight);
+    this.low = kernels.floats(count);
+    this.high = kernels.floats(count);
+    this.near = new Float32Array(count);
+    this.work = new Float32Array(count);
+    this.kinds = new Uint8Array(count);
+    for (let y = 0; y < fineHeight; y++) {
+      this.lineOf.view[y] = Math.min(this.down - 1, Math.floor((y * height) / fineHeight / CELL));
+    }
     this.starts = Int32Array.from({ length: this.across + 1 }, (_, cell) => Math.min(fineWidth, Math.ceil((cell * CELL * fineWidth) / width)));
     this.starts[this.across] = fineWidth;
   }
 
-  find(alpha: Float32Array): void {
-    this.measure(alpha);
+  /** `alpha`: the address of one. */
+  find(alpha: number): void {
+    this.kernels.run.cells(alpha, this.width, this.height, this.low.at, this.high.at, this.across);
     this.judge();
     this.bound();
-    this.rows = Array.from({ length: this.down }, (_, row) => this.spansOf(row));
-  }
-
-  /** The row `y` of the larger picture, from left to right. */
-  spans(y: number): readonly Span[] {
-    return this.rows[this.rowOf[y]!]!;
-  }
-
-  private measure(alpha: Float32Array): void {
-    this.low.fill(1);
-    this.high.fill(0);
-    for (let y = 0, place = 0; y < this.height; y++) {
-      const start = Math.floor(y / CELL) * this.across;
-      for (let x = 0; x < this.width; x++, place++) {
-        const cell = start + (x >> 2);
-        const value = alpha[place]!;
-        if (value < this.low[cell]!) this.low[cell] = value;
-        if (value > this.high[cell]!) this.high[cell] = value;
-      }
-    }
+    for (let row = 0; row < this.down; row++) this.writeSpans(row);
   }
 
   private judge(): void {
-    const { low, high, kinds, near } = this;
+    const { kinds, near } = this;
+    const [low, high] = [this.low.view, this.high.view];
     for (let cell = 0; cell < low.length; cell++) low[cell] = -low[cell]!; // so that one kind of spreading does for both
     this.spread(low);
     this.spread(high);
@@ -132,16 +125,23 @@ export class Active {
     this.box.bottom = Math.min(this.height, bottom * CELL);
   }
 
-  private spansOf(row: number): Span[] {
-    const spans: Span[] = [];
-    for (let column = 0; column < this.across; column++) {
-      const kind = this.kinds[row * this.across + column] as 0 | 1 | 2;
-      const isNear = this.near[row * this.across + column] === 1;
-      const [from, to] = [this.starts[column]!, this.starts[column + 1]!];
-      const last = spans.at(-1);
-      if (last?.kind === kind && last.isNear === isNear) spans[spans.length - 1] = { ...last, to };
-      else spans.push({ from, to, kind, isNear });
+  private writeSpans(row: number): void {
+    const { across, kinds, near, starts } = this;
+    const out = this.spans.view;
+    const line = row * this.pitch;
+    let at = line + 1 - 4; // of the last span
+    for (let column = 0, cell = row * across; column < across; column++, cell++) {
+      const kind = kinds[cell] as Kind;
+      if (column > 0 && out[at + 2] === kind && out[at + 3] === near[cell]) {
+        out[at + 1] = starts[column + 1]!;
+        continue;
+      }
+      at += 4;
+      out[at] = starts[column]!;
+      out[at + 1] = starts[column + 1]!;
+      out[at + 2] = kind;
+      out[at + 3] = near[cell]!;
     }
-    return spans;
+    out[line] = (at + 3 - line) / 4;
   }
 }

@@ -3,14 +3,13 @@
  * along them, its colours freed of the room's (compositor.py's `cutout`).
  */
 
-import { Active, type Span } from "./active";
+import { Active } from "./active";
 import type { Fit } from "./fit";
 import { fillBorder, isLarge, toInputByArea } from "./input";
 import { Kernels, type Placed } from "./kernels";
 import { axis } from "./planes";
-import { fineOf, GuidedFit, paceOf, type Fine, type Pace } from "./refine";
+import { fineOf, GuidedFit, paceOf, type Fine } from "./refine";
 
-const UNKNOWN = -1000; // in place of a brightness: whatever comes has changed
 const NEAR_SIDE = 224;
 // By 8-bit alpha: how sure a pixel is of the person, 0 up to the half, and its voice among the colours nearby.
 export const SURE = Float32Array.from({ length: 256 }, (_, level) => Math.min(1, Math.max(0, (level - 128) / 127)));
@@ -25,7 +24,7 @@ function nearOf(fit: Fit): { width: number; height: number } {
 function bytesFor(fit: Fit, fine: Fine, near: { width: number; height: number }): number {
   const sides = 4 * (fit.frameWidth + fit.frameHeight + fine.width + fine.height + fit.width + fit.height);
   const small = fit.width * fit.height * (GuidedFit.BYTES + 8) + 3 * fit.inputWidth * fit.inputHeight;
-  return 4 * fit.frameWidth * fit.frameHeight + 8 * fine.width * fine.height + small + 40 * near.width * near.height + 16 * sides;
+  return 4 * fit.frameWidth * fit.frameHeight + 8 * fine.width * fine.height + small + 40 * near.width * near.height + 16 * sides + Active.bytes(fit.width, fit.height, fine.height);
 }
 
 export class Edges {
@@ -42,7 +41,7 @@ export class Edges {
   private readonly voice: Placed<Float32Array>;
   private readonly work: Placed<Float32Array>;
   private readonly colours: Placed<Uint8ClampedArray>;
-  private readonly axes: { across: number; downward: number; cut: number; near: number };
+  private readonly axes: Record<"across" | "downward" | "cut" | "cutRows" | "near" | "nearRows", number>;
 
   constructor(
     module: WebAssembly.Module,
@@ -67,7 +66,9 @@ export class Edges {
       across: kernels.axis(frameWidth, width),
       downward: kernels.axis(frameHeight, height),
       cut: kernels.axis(this.refined?.fine.width ?? width, frameWidth),
+      cutRows: kernels.axis(this.refined?.fine.height ?? height, frameHeight),
       near: kernels.axis(this.near.width, frameWidth),
+      nearRows: kernels.axis(this.near.height, frameHeight),
     };
   }
 
@@ -89,37 +90,17 @@ export class Edges {
 
   /** Of the frame only its person is left. `alpha`: (height, width), of this very frame; `time` in seconds, of a stream. */
   cut(alpha: Float32Array, time: number): void {
-    const { fit, refined, axes } = this;
+    const { fit, refined, axes, near, colours } = this;
     this.small.view.set(alpha);
     refined?.apply(time);
     const from = refined?.alpha ?? this.small;
     const [width, height] = refined === null ? [fit.width, fit.height] : [refined.fine.width, refined.fine.height];
-    const vertical = axis(height, fit.frameHeight);
     this.gather(from.view, width, height);
-    const nearby = axis(this.near.height, fit.frameHeight);
-    for (let y = 0; y < fit.frameHeight; y++) {
-      const over = from.at + 4 * width * vertical.first[y]!;
-      const under = from.at + 4 * width * vertical.second[y]!;
-      const nearOver = this.colours.at + 4 * this.near.width * nearby.first[y]!;
-      const nearUnder = this.colours.at + 4 * this.near.width * nearby.second[y]!;
-      const rows = [over, under, vertical.share[y]!, axes.cut, nearOver, nearUnder, nearby.share[y]!, axes.near] as const;
-      this.cutRow(y, refined?.spansFor(vertical.first[y]!, vertical.second[y]!) ?? null, width, rows);
-    }
-  }
-
-  /** Row by row; where `spans` tells what is whole, it need not be looked at. */
-  private cutRow(y: number, spans: readonly Span[] | null, width: number, rows: readonly number[]): void {
-    const { frameWidth } = this.fit;
-    const run = (from: number, to: number): void => this.kernels.run.cut(this.frame.at, frameWidth, y, from, to, ...rows);
-    if (spans === null) return run(0, frameWidth);
-    const times = frameWidth / width;
-    for (const span of spans) {
-      const from = Math.ceil(span.from * times);
-      const to = Math.ceil(span.to * times);
-      if (span.kind === 2) run(from, to);
-      else if (span.kind === 0) this.words.fill(0, y * frameWidth + from, y * frameWidth + to);
-      // Whole person: the frame's own pixels, opaque as they came.
-    }
+    const { at, pitch, lineOf } = refined?.spans ?? { at: 0, pitch: 0, lineOf: 0 };
+      this.kernels.run.cut(
+      at, pitch, lineOf, this.frame.at, fit.frameWidth, fit.frameHeight, from.at, width,
+      axes.cut, axes.cutRows, colours.at, near.width, axes.near, axes.nearRows,
+    );
   }
 
   /** Around each pixel the colour of the sure pixels of the person. Single pixels, no means: those would let the room in. */
@@ -155,8 +136,8 @@ class Refined {
   private readonly grey: Placed<Uint8ClampedArray>;
   private readonly known: Placed<Int16Array>; // smoothed brightness when alpha was last believed
   private readonly columns: number;
-  private readonly rows: [slopes: number, offsets: number];
-  private readonly axes: { across: number; downward: number; fine: number };
+  private readonly rows: number; // slopes and offsets of one, by the alpha's columns
+  private readonly axes: { across: number; downward: number; fine: number; fineRows: number };
   private time = -Infinity;
 
   constructor(
@@ -167,18 +148,18 @@ class Refined {
     private readonly small: Placed<Float32Array>,
   ) {
     const size = fine.width * fine.height;
-    this.active = new Active(fit.width, fit.height, fine.width, fine.height);
+    this.active = new Active(kernels, fit.width, fit.height, fine.width, fine.height);
     this.alpha = kernels.floats(size);
     this.grey = kernels.bytes(size);
     this.known = kernels.shorts(size);
-    this.known.view.fill(UNKNOWN);
     this.guided = new GuidedFit(kernels, fit.width * fit.height);
     this.columns = kernels.floats(fine.width).at;
-    this.rows = [kernels.floats(fit.width).at, kernels.floats(fit.width).at];
+    this.rows = kernels.floats(2 * fit.width).at;
     this.axes = {
       across: kernels.axis(fine.width, fit.width),
       downward: kernels.axis(fine.height, fit.height),
       fine: kernels.axis(fit.width, fine.width),
+      fineRows: kernels.axis(fit.height, fine.height),
     };
   }
 
@@ -186,65 +167,29 @@ class Refined {
     this.time = -Infinity;
   }
 
-  /** What two rows of the alpha have in common; null where they differ in what is whole. */
-  spansFor(first: number, second: number): readonly Span[] | null {
-    const spans = this.active.spans(first);
-    return spans === this.active.spans(second) ? spans : null;
+  /** Where the alpha is whole, as the kernels read it. */
+  get spans(): { at: number; pitch: number; lineOf: number } {
+    return { at: this.active.spans.at, pitch: this.active.pitch, lineOf: this.active.lineOf.at };
   }
 
   apply(time: number): void {
-    const { fine, fit, active, kernels } = this;
+    const { fine, fit, active, grey, guided, axes } = this;
+    const { run } = this.kernels;
     const pace = paceOf(time - this.time);
     this.time = time;
-    active.find(this.small.view);
-    for (let y = 0; y < fine.height; y++) {
-      for (const { from, to, isNear } of active.spans(y)) {
-        if (isNear) kernels.run.grey(this.frame, fit.frameWidth, fine.times, this.grey.at, fine.width, y, from, to);
-      }
-    }
-    this.fitInBox();
-    for (let y = 0; y < fine.height; y++) this.row(y, pace);
-  }
-
-  /** The guided filter's lines, where they are needed. */
-  private fitInBox(): void {
-    const { fine, fit, grey, guided, small, axes } = this;
-    const { left, top, right, bottom } = this.active.box;
-    if (bottom === top) return;
-    const box = [left, top, right, bottom] as const;
-    const to = [guided.guide.at, guided.alpha.at] as const;
-    this.kernels.run.pack(grey.at, fine.width, axes.across, fit.width, axes.downward, fit.height, small.at, ...box, ...to);
-    guided.apply(right - left, bottom - top);
-  }
-
-  private row(y: number, pace: Pace): void {
-    const { fine, known, alpha, grey, axes, columns } = this;
-    const start = y * fine.width;
-    let hasLines = false;
-    for (const { from, to, kind } of this.active.spans(y)) {
-      if (kind !== 2) {
-        alpha.view.fill(kind, start + from, start + to);
-        known.view.fill(UNKNOWN, start + from, start + to);
-        continue;
-      }
-      if (!hasLines) this.readLines(y);
-      hasLines = true;
-      const place = [grey.at, fine.width, fine.height, y, from, to, axes.fine, ...this.rows] as const;
-      this.kernels.run.follow(...place, known.at, alpha.at, columns, pace.up, pace.down, Number(pace.isNew));
-    }
-  }
-
-  /** Slopes and offsets of the row, by the alpha's columns. */
-  private readLines(y: number): void {
-    const { guided, rows } = this;
-    const { left, top, right, bottom } = this.active.box;
-    const vertical = axis(this.fit.height, this.fine.height);
-    const across = right - left;
-    const at = (row: number): number => 4 * across * (Math.min(bottom - 1, Math.max(top, row)) - top);
-    const over = at(vertical.first[y]!);
-    const under = at(vertical.second[y]!);
-    const share = vertical.share[y]!;
-    this.kernels.run.between(guided.slope.at + over, guided.slope.at + under, share, rows[0] + 4 * left, across);
-    this.kernels.run.between(guided.offset.at + over, guided.offset.at + under, share, rows[1] + 4 * left, across);
+    active.find(this.small.at);
+    const { at, pitch, lineOf } = this.spans;
+    const { left, top, right, bottom } = active.box;
+    run.grey(at, pitch, lineOf, this.frame, fit.frameWidth, fine.times, grey.at, fine.width, fine.height);
+      run.pack(
+      grey.at, fine.width, axes.across, fit.width, axes.downward, fit.height, this.small.at,
+      left, top, right, bottom, guided.guide.at, guided.alpha.at,
+    );
+    if (bottom > top) guided.apply(right - left, bottom - top);
+      run.follow(
+      at, pitch, lineOf, grey.at, fine.width, fine.height, axes.fine, axes.fineRows,
+      guided.slope.at, guided.offset.at, left, top, right, bottom, this.rows, fit.width,
+      this.known.at, this.alpha.at, this.columns, pace.up, pace.down, Number(pace.isNew),
+    );
   }
 }

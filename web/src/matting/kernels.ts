@@ -5,7 +5,7 @@ import { axis } from "./planes";
 type Call = (...values: number[]) => void;
 
 /** What kernels/kernels.ts exports. */
-type Name = "mean" | "fit" | "grey" | "pack" | "between" | "follow" | "nearby" | "cut" | "input";
+type Name = "mean" | "fit" | "cells" | "grey" | "pack" | "follow" | "nearby" | "cut" | "input";
 
 /** Something in the kernels' memory: its address for them, and as an array for everybody else. */
 export interface Placed<T> {
@@ -30,6 +30,11 @@ export class Kernels {
   floats(length: number): Placed<Float32Array> {
     const at = this.take(4 * length);
     return { at, view: new Float32Array(this.memory.buffer, at, length) };
+  }
+
+  ints(length: number): Placed<Int32Array> {
+    const at = this.take(4 * length);
+    return { at, view: new Int32Array(this.memory.buffer, at, length) };
   }
 
   bytes(length: number): Placed<Uint8ClampedArray<ArrayBuffer>> {

@@ -138,9 +138,9 @@ function setUp(ort: typeof Ort, opening: Opening, name: string): void {
   ort.env.logLevel = "error";
 }
 
+/** Half the cores: the browser itself, the camera and the call need the others. */
 function threadsHere(): number {
-  const cores = navigator.hardwareConcurrency;
-  return Math.min(cores, Math.max(2, Math.min(MOST_THREADS, cores >> 1))); // the browser itself needs the others
+  return Math.min(MOST_THREADS, Math.max(1, navigator.hardwareConcurrency >> 1));
 }
 
 function inWords(threads: number): string {

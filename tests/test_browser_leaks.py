@@ -134,7 +134,11 @@ def test_a_recording_holds_nothing_of_the_room(page: Page, tmp_path: Path) -> No
     choose_green(page)
     begin(page)
     page.get_by_role("button", name="Record").click()
-    page.wait_for_timeout(4000)
+    seen = 0
+    for _ in range(30):
+        seen += page.evaluate(WATCH, 1)[2]
+        if seen > 10:
+            break
     page.get_by_role("button", name="Stop recording").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Save figureground").click()
@@ -142,7 +146,7 @@ def test_a_recording_holds_nothing_of_the_room(page: Page, tmp_path: Path) -> No
     download.value.save_as(film)
     with av.open(str(film)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) > 15
+    assert len(frames) > 5
     # Lossy, so a tinge more than elsewhere; the room itself is 255 redder.
     assert max(int((frame[:, :, 0].astype(int) - frame[:, :, 1:].min(2)).max()) for frame in frames) < 60
     assert any(shown(frame) for frame in frames)

@@ -34,32 +34,35 @@ self.addEventListener("fetch", (event) => {
   const address = request.url.split(/[?#]/)[0];
   if (request.method !== "GET" || !address.startsWith(self.registration.scope)) return;
   const file = address.slice(self.registration.scope.length);
-  if (file.startsWith("assets/")) event.respondWith(fromCache(address));
-  else if (file === "" || file === "index.html" || FILES.includes(file)) event.respondWith(fromNetwork(request, file === "index.html" ? absolute("./") : address));
+  // What WebGPU needs is kept once it is used. Other files may be those of another program that has this address now.
+  if (file.startsWith("assets/") && (FILES.includes(file) || file.startsWith("assets/onnxruntime-"))) event.respondWith(fromCache(address));
+  else if (file === "" || file === "index.html") event.respondWith(fromNetwork(request));
 });
 
 async function fromCache(address) {
   const kept = await caches.match(address);
   if (kept) return isolated(kept);
   const answer = await fetch(address);
-  if (answer.ok && !address.endsWith(".map")) await (await caches.open(NAME)).put(address, answer.clone());
+  if (answer.ok) await (await caches.open(NAME)).put(address, answer.clone());
   return isolated(answer);
 }
 
 /** The newest page where there is a network; a server that is not there any longer counts as none. */
-async function fromNetwork(request, address) {
+async function fromNetwork(request) {
+  let answer;
   try {
-    return isolated(await fetch(request));
+    answer = await fetch(request);
   } catch (error) {
-    const kept = await caches.match(address);
+    const kept = await caches.match(absolute("./"));
     if (kept) return isolated(kept);
     throw error;
   }
+  const isOurs = answer.ok && !answer.redirected && (await answer.clone().text()).includes("<title>Figureground</title>");
+  return isOurs ? isolated(answer) : answer;
 }
 
 /** With the headers that WebAssembly's threads need. */
 function isolated(answer) {
-  if (answer.type === "opaqueredirect" || answer.status === 0 || answer.redirected) return answer;
   const headers = new Headers(answer.headers);
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
   headers.set("Cross-Origin-Opener-Policy", "same-origin");

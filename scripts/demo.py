@@ -93,14 +93,14 @@ def make_clip(portrait: Frame, path: Path) -> None:
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(RATE * SECONDS):
-            shot = _shot(portrait, number / (RATE * SECONDS), rng)
+            shot = shot_of(portrait, number / (RATE * SECONDS), rng)
             frame = av.VideoFrame.from_ndarray(shot, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def _shot(portrait: Frame, time: float, rng: np.random.Generator) -> Frame:
+def shot_of(portrait: Frame, time: float, rng: np.random.Generator) -> Frame:
     """The camera's view at `time` from 0 to 1."""
     width = portrait.shape[1]
     scale = WIDTH / (width * (0.98 - 0.14 * np.sin(np.pi * time)))

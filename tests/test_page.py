@@ -9,41 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Request, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from browsing import AXE, NARROW, WIDE, chromium, make_picture, tile, watch
 from figureground.live import Live
-from figureground.web.server import LOOPBACK, STATIC, make_app
-from scenes import noise
+from figureground.web.server import LOOPBACK, make_app
 from serving import serving
 from videos import H264, VP9, counting, make_video
-
-CHROMIUM = "/usr/bin/chromium"
-# No sandbox, for tests run as root in containers; the rest keeps it from talking to anybody else.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-expect.set_options(timeout=30_000)  # a busy machine is slow; no test of ours is about time
-NARROW, WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=800)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium")
-    if not (STATIC / "index.html").exists():
-        pytest.skip("the page is not built: make web")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +55,6 @@ def page(browser: Browser, address: str, live: Live, folder: Path) -> Iterator[P
     assert {url for url in asked if not url.startswith((f"{address}/", "blob:"))} == set()
 
 
-def watch(page: Page) -> tuple[list[str], list[str]]:
-    """What the page will ask for, and whatever it will complain of."""
-    asked: list[str] = []
-    complaints: list[str] = []
-
-    def note(request: Request) -> None:
-        asked.append(request.url)
-
-    page.on("request", note)
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return asked, complaints
-
-
 def open_page(page: Page, address: str) -> None:
     page.goto(address)
     expect(page.locator("#connection")).to_have_text("Connected")
@@ -112,15 +74,6 @@ def expect_setting(page: Page, live: Live, name: str, value: object) -> None:
             return
         page.wait_for_timeout(50)
     assert settings(live)[name] == value
-
-
-def tile(page: Page, name: str) -> Locator:
-    return page.get_by_role("radio", name=name, exact=True)
-
-
-def make_picture(folder: Path, name: str = "beach.png") -> Path:
-    Image.fromarray(noise(64, 36)).save(folder / name)
-    return folder / name
 
 
 def test_light_says_live_covered_stopped(page: Page) -> None:
@@ -286,7 +239,18 @@ def test_by_keyboard_alone(page: Page, live: Live, tmp_path: Path) -> None:
         walked.append(focused.get_attribute("id") or focused.get_attribute("aria-label"))
         outlined = "e => [e, e.nextElementSibling].some(x => x && parseFloat(getComputedStyle(x).outlineWidth) >= 2)"
         assert focused.evaluate(outlined), f"the focus on {walked[-1]} is not seen"
-    wanted = ["cover", "start-stop", "Remove beach.png", "upload", "set-camera", "set-people", "set-fit", "set-mirror"]
+    wanted = [
+        "mode-camera",
+        "mode-pipeline",
+        "cover",
+        "start-stop",
+        "Remove beach.png",
+        "upload",
+        "set-camera",
+        "set-people",
+        "set-fit",
+        "set-mirror",
+    ]
     wanted += [
         "set-show_mask",
         "set-model",

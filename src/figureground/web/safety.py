@@ -26,11 +26,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 COOKIE = "figureground"
 BODY_SECONDS = 60.0
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "object-src 'none'",
+    # 'wasm-unsafe-eval' lets WebAssembly be compiled and nothing be evaluated; blob: is what the user gave the page.
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; "
+    "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Figureground": "pipeline",  # tells the page that there is one behind it
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }

@@ -1,7 +1,8 @@
 /** The choice of the background: tiles, the blur's strength, the colour, adding and removing pictures and videos. */
 
 import { addBackground, backgrounds, removeBackground, thumbnail, type Background, type State } from "./api";
-import { attempt, byId, make, setText, setTrouble } from "./dom";
+import { attempt, byId, make, setText, setTrouble } from "../dom";
+import { acceptDrops, mark, removeButton, tile } from "../tiles";
 import { isFree, wish } from "./settings";
 
 const TYPES = ["image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "video/mp4", "video/webm"];
@@ -31,7 +32,7 @@ export function setUpBackgrounds(): void {
   const input = byId<HTMLInputElement>("upload");
   input.accept = TYPES.join();
   input.onchange = () => void add([...(input.files ?? [])]).then(() => (input.value = ""));
-  setUpDrop();
+  acceptDrops(byId("drop"), (files) => void add(files));
   drawTiles();
 }
 
@@ -86,7 +87,7 @@ function drawTiles(): void {
   ];
   const focused = document.activeElement?.id ?? "";
   byId("tiles").replaceChildren(
-    ...swatches.map(([value, name]) => tile(value, name, make("span", { className: `art ${value}` }))),
+    ...swatches.map(([value, name]) => tile(value, name, make("span", { className: `art ${value}` }), () => choose(specOf(value)))),
     ...kept.map((one) => picture(one)),
   );
   document.getElementById(focused)?.focus();
@@ -95,27 +96,14 @@ function drawTiles(): void {
 
 function picture(one: Background): HTMLElement {
   const image = make("img", { className: "art", src: thumbnail(one.id), alt: "", loading: "lazy" });
-  const element = tile(one.id, one.name, image);
-  if (one.id === "given") return element;
-  const remove = make("button", { type: "button", className: "remove", title: `Remove ${one.name}` }, "×");
-  remove.setAttribute("aria-label", `Remove ${one.name}`);
-  remove.onclick = () => void drop(one);
-  element.append(remove);
+  const element = tile(one.id, one.name, image, () => choose(one.id));
+  if (one.id !== "given") element.append(removeButton(one.name, () => void drop(one)));
   return element;
-}
-
-function tile(value: string, name: string, art: HTMLElement): HTMLElement {
-  const radio = make("input", { type: "radio", name: "background", id: `tile-${value}`, value });
-  radio.onchange = () => choose(specOf(value));
-  const caption = make("span", { className: "caption", title: name }, name);
-  return make("div", { className: "tile" }, radio, make("label", { htmlFor: radio.id }, art, caption));
 }
 
 function drawChoice(): void {
   const current = tileOf(chosen);
-  for (const radio of document.querySelectorAll<HTMLInputElement>('input[name="background"]')) {
-    radio.checked = radio.value === current;
-  }
+  mark(current);
   byId("strength-field").hidden = current !== "blur";
   byId("colour-field").hidden = current !== "colour";
   byId("transparent-note").hidden = current !== "transparent";
@@ -155,20 +143,4 @@ async function drop(one: Background): Promise<void> {
   await loadBackgrounds();
   setText(byId("upload-status"), `${one.name} is removed.`);
   document.querySelector<HTMLElement>('input[name="background"]:checked')?.focus();
-}
-
-function setUpDrop(): void {
-  const card = byId("drop");
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault(); // else the browser would open the file in place of this page
-    card.classList.add("over");
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (event.relatedTarget === null) card.classList.remove("over");
-  });
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    card.classList.remove("over");
-    void add([...(event.dataTransfer?.files ?? [])]);
-  });
 }

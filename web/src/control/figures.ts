@@ -1,7 +1,8 @@
 /** The live figures, the bars of the stages and what the governor decided. */
 
 import type { State } from "./api";
-import { byId, make, setText } from "./dom";
+import { drawFigures, drawStages } from "../bars";
+import { byId, make, setText } from "../dom";
 
 const STAGES: Record<string, string> = {
   wait: "Wait for the camera",
@@ -31,34 +32,8 @@ export function showFigures(state: State): void {
   showGovernor(state);
   if (performance.now() < next) return;
   next = performance.now() + UNHURRIED;
-  const list = byId("figures");
-  if (list.childElementCount === 0) {
-    for (const [name] of FIGURES) list.append(make("div", {}, make("dt", {}, name), make("dd")));
-  }
-  const values = list.querySelectorAll("dd");
-  FIGURES.forEach(([, value], place) => setText(values[place] as HTMLElement, value(state)));
-  showStages(state.stages_ms);
-}
-
-function showStages(stages: Record<string, number>): void {
-  const list = byId("stages");
-  const names = Object.keys(stages);
-  if (list.dataset["names"] !== names.join()) {
-    list.dataset["names"] = names.join();
-    list.replaceChildren(...names.map((name) => stage(STAGES[name] ?? name)));
-  }
-  const largest = Math.max(1, ...Object.values(stages));
-  names.forEach((name, place) => {
-    const item = list.children[place] as HTMLElement;
-    const milliseconds = stages[name] ?? 0;
-    setText(item.querySelector("b") as HTMLElement, `${milliseconds.toFixed(1)} ms`);
-    (item.querySelector("i") as HTMLElement).style.width = `${(100 * milliseconds) / largest}%`;
-  });
-}
-
-function stage(name: string): HTMLElement {
-  const bar = make("span", { className: "bar", ariaHidden: "true" }, make("i"));
-  return make("li", {}, make("span", {}, name), bar, make("b"));
+  drawFigures(FIGURES.map(([name, value]) => [name, value(state)]));
+  drawStages(state.stages_ms, STAGES);
 }
 
 function showGovernor({ governor }: State): void {

@@ -1,7 +1,7 @@
 /** The privacy light with its two buttons, faults with their remedy, and the title of the tab. */
 
 import { cover, start, stop, type Light, type State } from "./api";
-import { attempt, byId, make, setText } from "./dom";
+import { attempt, byId, make, setText } from "../dom";
 
 const WORDS: Record<Light, string> = { live: "Live", covered: "Covered", stopped: "Stopped" };
 const MEANINGS: Record<Light, string> = {

@@ -1,10 +1,9 @@
 /** The control page of `figureground live`: puts the parts together. */
 
-import "./style.css";
 import type { State } from "./api";
 import { loadBackgrounds, setUpBackgrounds, showBackground } from "./backgrounds";
 import { connect } from "./connection";
-import { byId, setText } from "./dom";
+import { byId, setText } from "../dom";
 import { showFigures } from "./figures";
 import { setUpLight, showLight, showUnknown } from "./light";
 import { hidePreview, setUpPreview, showPreview } from "./preview";
@@ -40,7 +39,6 @@ function onLost(why: string): void {
   hidePreview();
 }
 
-byId("trouble-close").onclick = () => (byId("trouble").hidden = true);
 setUpLight(show);
 setUpSettings();
 setUpBackgrounds();

@@ -1,7 +1,7 @@
 /** The stream of pictures: only while the page is looked at, so that nobody encodes for a hidden tab. */
 
 import type { State } from "./api";
-import { byId, setText } from "./dom";
+import { byId, setText } from "../dom";
 
 const RETRY = 2000;
 let wanted = false;

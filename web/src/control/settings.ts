@@ -1,7 +1,7 @@
 /** Every setting but the background: one line a control, and what keeps them and the server's state the same. */
 
 import { change, type Settings, type State } from "./api";
-import { attempt, byId, make } from "./dom";
+import { attempt, byId, make } from "../dom";
 
 type Choice = [value: string, words: string];
 type Show = (state: State) => void;

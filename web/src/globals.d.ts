@@ -1,0 +1,16 @@
+/** What the build puts in, and what TypeScript's own descriptions of browsers do not have yet. */
+
+/** Names of built files, below the folder of the page. */
+declare const FILES: { readonly root: string; readonly model: string; readonly kernels: string; readonly ort: string; readonly sample: string };
+
+interface MediaStreamTrackProcessor {
+  readonly readable: ReadableStream<VideoFrame>;
+}
+declare const MediaStreamTrackProcessor:
+  | { new (options: { track: MediaStreamTrack; maxBufferSize?: number }): MediaStreamTrackProcessor }
+  | undefined;
+
+interface MediaStreamTrackGenerator extends MediaStreamTrack {
+  readonly writable: WritableStream<VideoFrame>;
+}
+declare const MediaStreamTrackGenerator: { new (options: { kind: "video" }): MediaStreamTrackGenerator } | undefined;

@@ -1,0 +1,44 @@
+/** From what a caller names as a background to what the worker draws. */
+
+import type { Scenery } from "../worker/messages";
+
+export type Background =
+  | { kind: "blur"; strength?: number } // 1 to 100, thousandths of the longest side; 20 where absent
+  | { kind: "colour"; colour: string } // #rrggbb
+  | { kind: "image"; image: ImageBitmapSource }
+  | { kind: "video"; video: HTMLVideoElement } // as it plays; the caller plays it
+  | { kind: "transparent" };
+
+const STRENGTH = 20;
+const LONGEST = 1920; // pixels of a side of a picture behind: more is not seen
+
+/** Decoded whole before it is handed over, so that the switch shows no gap. Throws what is wrong with it. */
+export async function sceneryOf(background: Background): Promise<Scenery> {
+  switch (background.kind) {
+    case "blur": {
+      const strength = background.strength ?? STRENGTH;
+      if (!(strength >= 1 && strength <= 100)) throw new Error(`blur strength ${strength}: want a number from 1 to 100`);
+      return { kind: "blur", strength };
+    }
+    case "colour":
+      if (!/^#[0-9a-f]{6}$/i.test(background.colour)) throw new Error(`colour ${background.colour}: want #rrggbb`);
+      return background;
+    case "image":
+      return { kind: "picture", picture: await decode(background.image) };
+    case "video":
+      return { kind: "picture", picture: await decode(background.video) };
+    case "transparent":
+      return background;
+  }
+}
+
+async function decode(source: ImageBitmapSource): Promise<ImageBitmap> {
+  const whole = await createImageBitmap(source);
+  const longest = Math.max(whole.width, whole.height);
+  if (longest <= LONGEST) return whole;
+  const scale = LONGEST / longest;
+  const resizeWidth = Math.max(1, Math.round(whole.width * scale));
+  const smaller = await createImageBitmap(whole, { resizeWidth, resizeHeight: Math.max(1, Math.round(whole.height * scale)), resizeQuality: "high" });
+  whole.close();
+  return smaller;
+}

@@ -1,0 +1,28 @@
+/** One photograph: its person as a transparent PNG. */
+
+import { crisp, Tidy } from "../matting/alpha";
+import { Edges } from "../matting/edges";
+import { fitOf } from "../matting/fit";
+import type { Network } from "./network";
+import { encodePng } from "./png";
+
+export async function cutOutStill(network: Network, picture: ImageBitmap): Promise<Blob> {
+  const { width, height } = picture;
+  const fit = fitOf(width, height);
+  const edges = new Edges(network.kernels, fit);
+  edges.pixels.set(pixelsOf(picture));
+  const input = new Uint8Array(3 * fit.inputWidth * fit.inputHeight);
+  edges.readInput(input);
+  const alpha = new Float32Array(fit.width * fit.height);
+  crisp(await network.run(input, fit), fit, alpha);
+  new Tidy(fit.width, fit.height).apply(alpha);
+  edges.cut(alpha, 0);
+  return encodePng(edges.pixels, width, height);
+}
+
+function pixelsOf(picture: ImageBitmap): Uint8ClampedArray {
+  const context = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+  if (context === null) throw new Error("this browser gives no canvas for a picture of this size");
+  context.drawImage(picture, 0, 0);
+  return context.getImageData(0, 0, picture.width, picture.height).data;
+}

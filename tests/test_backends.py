@@ -38,7 +38,8 @@ from training_data import progress, weights, write_dataset
 
 folder = Path(sys.argv[1])
 write_dataset(folder / "data", train=8, val=4)
-settings = ["network=classic", "width=0.015625", "size=32", "batch=4", "learning_rate=0.003", "warmup_epochs=0"]
+settings = ["start=", "network=classic", "width=0.015625", "size=32", "batch=4", "learning_rate=0.003"]
+settings += ["warmup_epochs=0"]
 settings += ["dropout=0.2", "schedule=constant", "average=0.9"]
 settings += ["freeze_encoder=1", "sample_every=1", "validate_every=1"]
 

@@ -25,7 +25,7 @@ from figureground.training.fit import fit
 from figureground.training.replicas import Devices
 
 COMMAND = [sys.executable, "-m", "figureground", "train"]
-SMALL = ["network=classic", "width=0.015625", "size=32", "batch=4", "average=0.9", "boundary_weight=2"]
+SMALL = ["start=", "network=classic", "width=0.015625", "size=32", "batch=4", "average=0.9", "boundary_weight=2"]
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
 
 # Several first: they are made before any is used. A narrow light network, for its compiler's sake.

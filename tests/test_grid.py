@@ -117,9 +117,10 @@ def command(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess
 
 
 def test_command_writes_a_picture(dataset: Path, tmp_path: Path) -> None:
-    done = command(dataset, "--count", "2", "--variations", "3", "--set", "size=64", "--set", "seed=3", folder=tmp_path)
+    settings = ["--count", "2", "--variations", "3", "--set", "size=64", "--set", "seed=3"]
+    done = command(dataset, "--recipe", "light", *settings, folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "grid.png\n", "")
-    wanted = augmented_grid(dataset, Recipe("small", size=64, seed=3), 2, 3)
+    wanted = augmented_grid(dataset, Recipe("light", size=64, seed=3), 2, 3)
     assert np.array_equal(read_image(tmp_path / "grid.png"), wanted)
 
 

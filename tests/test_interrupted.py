@@ -20,7 +20,10 @@ pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflo
 
 from figureground.training.fit import fit
 
-SMALL = [f"{name}={value}" for name, value in (("network", "classic"), ("width", 1 / 64), ("size", 32), ("batch", 4))]
+SMALL = [
+    f"{name}={value}"
+    for name, value in (("start", ""), ("network", "classic"), ("width", 1 / 64), ("size", 32), ("batch", 4))
+]
 COMMAND = [sys.executable, "-m", "figureground", "train"]
 
 

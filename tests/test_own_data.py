@@ -27,7 +27,7 @@ pytest.importorskip("onnx", reason="export needs pip install 'figureground[train
 PAGE = Path(__file__).parents[1] / "docs" / "own-data.md"
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$(?:\s*^```text\n(.*?)^```$)?", PAGE.read_text("utf-8"), re.M | re.S)
 COMMANDS = [shlex.split(command.replace("\\\n", " ")) for command, _ in BLOCKS]
-LEARNT = 0.5  # val IoU; measured: .69; `small` .27, its network with random weights .10 to .14
+LEARNT = 0.5  # val IoU; measured: .70; `small` .14
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def test_prepare_tells_the_truth(walk: Walk) -> None:
 def test_it_learns_what_small_does_not_know(walk: Walk) -> None:
     models = (walk.folder / "mug-run" / "model.onnx", "small")
     mine, theirs = (evaluate(Engine(model), walk.folder / "mug-data").overall.iou for model in models)
-    assert theirs < 0.4 < LEARNT < mine
+    assert theirs < 0.3 < LEARNT < mine
 
 
 def test_the_export_is_the_trained_network(walk: Walk) -> None:

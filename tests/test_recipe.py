@@ -80,8 +80,8 @@ def test_set(setting: str, name: str, value: object) -> None:
 
 
 def test_set_augmentation() -> None:
-    got = read_recipe("small", ["augment.flip=0.25", "augment.zoom=0.5, 1.5", "batch=8"])
-    assert got == replace(read_recipe("small"), augment=Augment(flip=0.25, zoom=(0.5, 1.5)), batch=8)
+    got = read_recipe("light", ["augment.flip=0.25", "augment.zoom=0.5, 1.5", "batch=8"])
+    assert got == replace(read_recipe("light"), augment=Augment(flip=0.25, zoom=(0.5, 1.5)), batch=8)
 
 
 def test_the_last_of_two_counts() -> None:
@@ -144,7 +144,7 @@ def test_the_last_of_two_counts() -> None:
 )
 def test_wrong_setting(setting: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said) as error:
-        read_recipe("small", [setting])
+        read_recipe("light", [setting])
     assert setting.partition("=")[0].removeprefix("augment.") in one_line(error)
 
 

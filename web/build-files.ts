@@ -7,7 +7,8 @@ import { join } from "node:path";
 import type { Plugin } from "vite";
 
 const HERE = import.meta.dirname;
-const MODEL = join(HERE, "../src/figureground/models/small.onnx");
+const MODELS = join(HERE, "../src/figureground/models");
+const MODEL = join(MODELS, "small.onnx");
 const SAMPLE = join(HERE, "../.cache/sample.webm");
 const ORT = join(HERE, "node_modules/onnxruntime-web");
 const ORT_FILES = ["ort-wasm-simd-threaded", "ort-wasm-simd-threaded.asyncify"].flatMap((name) => [`${name}.mjs`, `${name}.wasm`]);
@@ -52,7 +53,8 @@ const files = {
   ort: `assets/onnxruntime-${version}`,
 };
 
-export const defined = { FILES: JSON.stringify(files) };
+const models = JSON.parse(readFileSync(join(MODELS, "models.json"), "utf8")) as { small: { size: number } };
+export const defined = { FILES: JSON.stringify(files), MODEL_SIZE: JSON.stringify(models.small.size) };
 
 /** Put them into the build, and the service worker with the list of everything built. */
 export function builtFiles(): Plugin {

@@ -1,5 +1,7 @@
 /** What the build puts in, and what TypeScript's own descriptions of browsers do not have yet. */
 
+/** Side of a square with about as many pixels as the model's input. */
+declare const MODEL_SIZE: number;
 /** Names of built files, below the folder of the page. */
 declare const FILES: { readonly root: string; readonly model: string; readonly kernels: string; readonly ort: string; readonly sample: string };
 

@@ -1,8 +1,7 @@
 /** How a frame lies in the network's input: figureground's preprocess.py, which must agree with this. */
 
 const STRIDE = 32;
-const MOST = 4; // times `SIZE`: no side of the input is longer, however thin the picture
-const SIZE = 256; // side of a square with about as many pixels as the input
+const MOST = 4; // times `MODEL_SIZE`: no side of the input is longer, however thin the picture
 
 export interface Fit {
   readonly frameWidth: number;
@@ -16,7 +15,7 @@ export interface Fit {
 export function fitOf(frameWidth: number, frameHeight: number): Fit {
   const longest = Math.max(frameWidth, frameHeight);
   const aspect = longest / Math.min(frameWidth, frameHeight);
-  const side = Math.floor(Math.floor(SIZE * Math.min(Math.sqrt(aspect), MOST)) / STRIDE) * STRIDE;
+  const side = Math.floor(Math.floor(MODEL_SIZE * Math.min(Math.sqrt(aspect), MOST)) / STRIDE) * STRIDE;
   const scaled = (length: number): number => Math.max(1, roundHalfEven((length * side) / longest));
   const padded = (length: number): number => Math.ceil(length / STRIDE) * STRIDE;
   const width = scaled(frameWidth);

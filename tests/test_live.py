@@ -69,6 +69,33 @@ def test_the_person_stands_before_the_background_and_nothing_of_the_room(camera:
     assert eye.times == sorted(eye.times)
 
 
+def test_uncovered_in_the_very_moment_the_loop_has_looked(
+    camera: str, oracles: list[Oracle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    covers = []
+
+    def looked(live: Live) -> bool:
+        was = live.__dict__.pop("cover asked for", False)
+        covers.append(was)
+        return bool(was)
+
+    def asked(live: Live, on: bool) -> None:
+        live.__dict__["cover asked for"] = on
+
+    monkeypatch.setattr(Live, "_hidden", property(looked, asked), raising=False)
+    eye = Eye()
+    with running(camera, eye, paced=False) as live:
+        wait_for(is_live(live))
+        for _ in range(20):
+            live.cover(True)
+            wait_for(lambda: "cover asked for" not in live.__dict__)
+        before = eye.people
+        wait_for(lambda: eye.people > before + 10)
+        assert not live.ended.is_set()
+    assert sum(covers) == 20
+    assert eye.leaks == 0
+
+
 def test_faults_everywhere_leak_no_pixel(
     camera: str, oracles: list[Oracle], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -270,10 +270,12 @@ class Live:
         held = matting.exchange(newest) if isinstance(matting, LookAhead) else newest
         if held is None:
             return
-        if not self._hidden:
+        reason = self._closed_by_hand()
+        if not reason:
             made = self._guard(held.frame, held.time, matting, self._figures.lap)
-        if self._hidden or not self._running:  # asked for before or while the picture was made, however long that took
-            made = self._guard.cover(held.time, "covered by hand" if self._hidden else "stopped")
+            reason = self._closed_by_hand()  # asked for while the picture was made, however long that took
+        if reason:
+            made = self._guard.cover(held.time, reason)
         if made.reason:
             matting.reset()
             self._covered += 1
@@ -285,6 +287,12 @@ class Live:
         decision = self._governor.note(now, now - begun, spent) if self._paced else None
         if decision is not None:
             self._log(decision)
+
+    def _closed_by_hand(self) -> str:
+        """Why nobody may be shown now, whatever the frame; "" if they may. Others set both flags at any moment."""
+        if self._hidden:
+            return "covered by hand"
+        return "" if self._running else "stopped"
 
     def _dressed(self, made: Picture, parts: Parts) -> Picture:
         """With the mask tinted and the overlay over it, where these are asked for."""

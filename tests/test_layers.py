@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("engine", "temporal", "people", "compositor", "sources", "camera.*"),
     ("sinks", "virtualcam", "backgrounds", "pipeline"),
     ("data.*",),
-    ("evaluation.*", "batch", "live.*"),
+    ("evaluation.*", "batch.*", "live.*"),
     ("training.*",),
     ("web.*",),
     ("doctor.*",),

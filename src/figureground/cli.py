@@ -77,7 +77,7 @@ def replace(
     as_json: Json = False,
 ) -> int:
     """Give the people in pictures and videos another background."""
-    from figureground import batch
+    from figureground.batch import replace as run
 
     with progress_bar("frames/s") as bar:
         task = bar.add_task("", total=None)
@@ -85,7 +85,7 @@ def replace(
         def progress(path: Path, done: int, total: int) -> None:
             bar.update(task, description=path.name, completed=done, total=total or None)
 
-        results = batch.replace(inputs, background, output, kind, model, progress)
+        results = run(inputs, background, output, kind, model, progress)
     if as_json:
         print(json.dumps({"results": [asdict(result) for result in results]}, indent=1))
     else:

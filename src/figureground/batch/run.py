@@ -1,0 +1,102 @@
+"""`replace`: one result an input, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from figureground.atomic import check_writable
+from figureground.backgrounds import Background, make_background
+from figureground.batch.compose import KINDS
+from figureground.batch.picture import replace_picture
+from figureground.batch.plan import Job, check_background, is_video, plan
+from figureground.batch.video import Progress, replace_video
+from figureground.engine import Engine
+from figureground.errors import FigureGroundError, OutputError
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one input; `reason` says why where `status` is `failed`."""
+
+    input: str
+    output: str
+    status: str
+    frames: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+
+def replace(
+    inputs: str | Path | Sequence[str | Path],
+    background: str = "blur",
+    output: str | Path | None = None,
+    kind: str = "composite",
+    model: str | Path = "small",
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Give the people in pictures and videos another background.
+
+    Args:
+        inputs: pictures, videos, or folders of them (searched through; their tree is kept in the output).
+        background: `blur`, `blur:STRENGTH`, `#rrggbb`, `transparent`, or the path of a picture, video or folder.
+        output: a file for a single input, else a folder; left out, results stand beside their inputs.
+        kind: `composite`, `cutout` (transparent background) or `alpha` (the matte, grey).
+        model: a shipped name or an .onnx file.
+        progress: called with the input, the frames done and the frames in all (0: not known).
+
+    Returns:
+        One result an input, in order. One that fails does not stop the others, and leaves no file.
+
+    Raises:
+        FigureGroundError: nothing can start: unknown kind or model, unreadable background, no input, an
+            output that cannot be written, cannot hold what is asked for or is its own input.
+    """
+    if kind not in KINDS:
+        raise OutputError(f"kind {kind!r}: want one of {', '.join(KINDS)}")
+    if background == "transparent":
+        kind = "cutout" if kind == "composite" else kind
+    names = [inputs] if isinstance(inputs, str | Path) else inputs
+    jobs = plan([Path(name) for name in names], None if output is None else Path(output), kind)
+    check_background(Path(background), jobs)
+    for folder in {job.output.parent for job in jobs}:
+        check_writable(folder)
+    made = make_background(background) if kind == "composite" else None
+    worker = Worker(Engine(model), kind, made, background, progress)
+    return [worker(job) for job in jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What every job of a call shares: the engine, and what is to be made of each input."""
+
+    engine: Engine
+    kind: str
+    background: Background | None
+    spec: str
+    progress: Progress | None = None
+
+    def __call__(self, job: Job) -> Result:
+        """Do one job; whatever goes wrong with it is told in its result."""
+        started = time.perf_counter()
+        try:
+            frames = self._video(job) if is_video(job.input) else self._picture(job)
+        except FigureGroundError as error:
+            return Result(str(job.input), str(job.output), "failed", reason=str(error))
+        except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
+            reason = f"{job.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
+            return Result(str(job.input), str(job.output), "failed", reason=reason)
+        return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3))
+
+    def _picture(self, job: Job) -> int:
+        replace_picture(job, self.engine, self.kind, self.background)
+        if self.progress is not None:
+            self.progress(job.input, 1, 1)
+        return 1
+
+    def _video(self, job: Job) -> int:
+        # A background keeps its place from frame to frame, so every video gets its own.
+        fresh = make_background(self.spec) if self.background is not None else None
+        return replace_video(job, self.engine, self.kind, fresh, self.progress)

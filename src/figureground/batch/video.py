@@ -1,0 +1,46 @@
+"""One video: a new background, a cut-out or its matte, steady from picture to picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from figureground.arrays import Frame, Matte
+from figureground.backgrounds import Background
+from figureground.batch.compose import grey_as_rgb, make_compose
+from figureground.batch.plan import Job
+from figureground.engine import Engine
+from figureground.pipeline import run
+from figureground.preprocess import crisp, tidy, to_input
+from figureground.refine import Refiner
+from figureground.sinks import video_sink
+from figureground.sources import VideoSource
+from figureground.temporal import Stabiliser
+
+Progress = Callable[[Path, int, int], None]
+
+
+def replace_video(job: Job, engine: Engine, kind: str, background: Background | None, progress: Progress | None) -> int:
+    source = VideoSource(job.input)
+    sink = video_sink(job.output, like=source, transparent=kind == "cutout")
+    compose = make_compose(kind, background)
+
+    def sent(count: int) -> None:
+        if progress is not None:
+            progress(job.input, count, source.length)
+
+    return run(source, _steady(engine, source), compose if kind != "alpha" else grey_as_rgb(compose), sink, sent)
+
+
+def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Matte]:
+    """What `engine` does, for the frames of a video: steady where the picture stands still."""
+    stabiliser, refiner = Stabiliser(), Refiner()
+
+    def segment(frame: Frame) -> Matte:
+        fit = engine.fit(frame.shape[1], frame.shape[0])
+        picture = to_input(frame, fit)
+        alpha = tidy(crisp(engine.run(picture), fit))
+        alpha = stabiliser(picture[: fit.height, : fit.width], alpha, source.time)
+        return refiner(frame, alpha, source.time)
+
+    return segment

@@ -6,18 +6,19 @@ from fractions import Fraction
 
 from figureground.backgrounds import Background
 from figureground.batch.compose import make_compose
+from figureground.batch.options import Options
 from figureground.batch.plan import Job
 from figureground.engine import Engine
 from figureground.images import read_image, write_image
 from figureground.preprocess import to_matte
 
 
-def replace_picture(job: Job, engine: Engine, kind: str, background: Background | None) -> None:
-    """Write what `kind` makes of the picture at `job.input` to `job.output`.
+def replace_picture(job: Job, engine: Engine, options: Options, background: Background | None) -> None:
+    """Write what `options.kind` makes of the picture at `job.input` to `job.output`.
 
     Raises:
         ImageError: it cannot be read.
         OutputError: the result cannot be written.
     """
     frame = read_image(job.input)
-    write_image(job.output, make_compose(kind, background)(frame, to_matte(engine(frame)), Fraction(0)))
+    write_image(job.output, make_compose(options.kind, background)(frame, to_matte(engine(frame)), Fraction(0)))

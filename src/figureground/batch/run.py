@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figureground.atomic import check_writable
-from figureground.backgrounds import Background, make_background
-from figureground.batch.compose import KINDS
+from figureground.backgrounds import make_background
+from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
 from figureground.batch.plan import Job, check_background, is_video, plan
 from figureground.batch.video import Progress, replace_video
 from figureground.engine import Engine
-from figureground.errors import FigureGroundError, OutputError
+from figureground.errors import FigureGroundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +54,25 @@ def replace(
         FigureGroundError: nothing can start: unknown kind or model, unreadable background, no input, an
             output that cannot be written, cannot hold what is asked for or is its own input.
     """
-    if kind not in KINDS:
-        raise OutputError(f"kind {kind!r}: want one of {', '.join(KINDS)}")
     if background == "transparent":
         kind = "cutout" if kind == "composite" else kind
+    options = Options(kind, background, str(model))
     names = [inputs] if isinstance(inputs, str | Path) else inputs
     jobs = plan([Path(name) for name in names], None if output is None else Path(output), kind)
     check_background(Path(background), jobs)
     for folder in {job.output.parent for job in jobs}:
         check_writable(folder)
-    made = make_background(background) if kind == "composite" else None
-    worker = Worker(Engine(model), kind, made, background, progress)
-    return [worker(job) for job in jobs]
+    return [*map(Worker(options, progress), jobs)]
 
 
-@dataclass(frozen=True, slots=True)
 class Worker:
-    """What every job of a call shares: the engine, and what is to be made of each input."""
+    """Does the jobs of a call, one after the other, with one engine."""
 
-    engine: Engine
-    kind: str
-    background: Background | None
-    spec: str
-    progress: Progress | None = None
+    def __init__(self, options: Options, progress: Progress | None = None) -> None:
+        self._options = options
+        self._progress = progress
+        self._background = make_background(options.background) if options.kind == "composite" else None
+        self._engine = Engine(options.model)
 
     def __call__(self, job: Job) -> Result:
         """Do one job; whatever goes wrong with it is told in its result."""
@@ -91,12 +87,12 @@ class Worker:
         return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3))
 
     def _picture(self, job: Job) -> int:
-        replace_picture(job, self.engine, self.kind, self.background)
-        if self.progress is not None:
-            self.progress(job.input, 1, 1)
+        replace_picture(job, self._engine, self._options, self._background)
+        if self._progress is not None:
+            self._progress(job.input, 1, 1)
         return 1
 
     def _video(self, job: Job) -> int:
         # A background keeps its place from frame to frame, so every video gets its own.
-        fresh = make_background(self.spec) if self.background is not None else None
-        return replace_video(job, self.engine, self.kind, fresh, self.progress)
+        fresh = make_background(self._options.background) if self._background is not None else None
+        return replace_video(job, self._engine, self._options, fresh, self._progress)

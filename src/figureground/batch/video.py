@@ -8,6 +8,7 @@ from pathlib import Path
 from figureground.arrays import Frame, Matte
 from figureground.backgrounds import Background
 from figureground.batch.compose import grey_as_rgb, make_compose
+from figureground.batch.options import Options
 from figureground.batch.plan import Job
 from figureground.engine import Engine
 from figureground.pipeline import run
@@ -20,16 +21,20 @@ from figureground.temporal import Stabiliser
 Progress = Callable[[Path, int, int], None]
 
 
-def replace_video(job: Job, engine: Engine, kind: str, background: Background | None, progress: Progress | None) -> int:
+def replace_video(
+    job: Job, engine: Engine, options: Options, background: Background | None, progress: Progress | None
+) -> int:
     source = VideoSource(job.input)
-    sink = video_sink(job.output, like=source, transparent=kind == "cutout")
-    compose = make_compose(kind, background)
+    sink = video_sink(job.output, like=source, transparent=options.kind == "cutout")
+    compose = make_compose(options.kind, background)
 
     def sent(count: int) -> None:
         if progress is not None:
             progress(job.input, count, source.length)
 
-    return run(source, _steady(engine, source), compose if kind != "alpha" else grey_as_rgb(compose), sink, sent)
+    return run(
+        source, _steady(engine, source), compose if options.kind != "alpha" else grey_as_rgb(compose), sink, sent
+    )
 
 
 def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Matte]:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import figureground.engine
 import figureground.models
 from figureground.arrays import Frame
-from figureground.engine import SESSIONS, Engine, shipped_models, usable_devices
+from figureground.engine import SESSIONS, Engine, shipped_models
 from figureground.errors import ArrayError, ModelError
+from figureground.sessions import usable_devices
 from networks import Shape, save_network
 from scenes import BLUE, RED, noise, plain
 

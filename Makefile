@@ -35,11 +35,13 @@ backends: $(VENV)/.dev
 	@$(PIP) install torch==2.13.0
 	@$(RUN) -m pytest tests/test_backends.py tests/test_devices.py -k torch
 
-# Every reader of annotations against made-up bytes, SECONDS each; what is found is kept in .cache/fuzz.
+# Everything that reads what strangers hand in against made-up bytes, SECONDS each; what is found is kept in .cache/fuzz.
 fuzz: $(VENV)/.dev
-	@for target in $$($(RUN) tests/fuzz_readers.py --list); do \
-		echo "$$target"; \
-		$(RUN) tests/fuzz_readers.py $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
+	@for script in tests/fuzz_readers.py tests/fuzz_inputs.py; do \
+		for target in $$($(RUN) $$script --list); do \
+			echo "$$target"; \
+			$(RUN) $$script $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
+		done; \
 	done
 
 check: $(VENV)/.dev $(VENV)/.web

@@ -111,8 +111,8 @@ class Engine:
         """Its metadata, and the width and height of its input if they are fixed."""
         want = "want input uint8 (1, height, width, 3) and output float32 (1, height, width)"
         inputs, outputs = session.inputs, session.outputs
-        if [(each.name, each.type, len(each.shape)) for each in inputs] != [("image", "tensor(uint8)", 4)]:
-            got = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in inputs)
+        if [(each.name, each.kind, len(each.shape)) for each in inputs] != [("image", "tensor(uint8)", 4)]:
+            got = ", ".join(f"{node.name}: {node.kind} {list(node.shape)}" for node in inputs)
             raise ModelError(f"{self.path}: its input is {got}; {want} (use `figureground export`)")
         sides = inputs[0].shape[1:3]
         fixed = all(isinstance(side, int) for side in sides)
@@ -142,8 +142,8 @@ class ForeignNetwork:
             raise ModelError(f"{path}: no such file")
         self._session = Session(path, read_model(path), threads)
         inputs = self._session.inputs
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-            got = ", ".join(f"{node.name}: {node.type} {node.shape}" for node in inputs)
+        if len(inputs) != 1 or inputs[0].kind != "tensor(float)":
+            got = ", ".join(f"{node.name}: {node.kind} {list(node.shape)}" for node in inputs)
             raise ModelError(f"{path}: its input is {got}; want one of float32")
         self.shape = [size if isinstance(size, int) else None for size in inputs[0].shape]
 

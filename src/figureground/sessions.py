@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Timer
@@ -49,6 +50,15 @@ def read_model(path: Path) -> bytes:
     return content
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An input or output: `kind` as in `tensor(float)`, `shape` with names or None for free sizes."""
+
+    name: str
+    kind: str
+    shape: tuple[Any, ...]
+
+
 class Session:
     """A network ready to run: `outputs = session({"image": picture})`. Threads may share one.
 
@@ -87,13 +97,14 @@ class Session:
         try:
             with self._timed(lambda: options.set_load_cancellation_flag(True)):
                 self._session = ort.InferenceSession(content, options, providers=[provider], enable_fallback=0)
+            # At once: a name or text that is no UTF-8 is found out by reading it.
+            self.inputs, self.outputs = _nodes(self._session.get_inputs()), _nodes(self._session.get_outputs())
+            self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         except Exception as error:  # onnxruntime's own exceptions share no base class
             on = "" if device == "cpu" else f" on {device}"
             raise ModelError(f"{path}: not a model ONNX Runtime can load{on} ({_reason(error)})") from error
         if provider not in self._session.get_providers():  # it takes the CPU by itself where a driver is missing
             raise ModelError(f"--device {device}: ONNX Runtime cannot start it; see that its driver is installed")
-        self.inputs, self.outputs = self._session.get_inputs(), self._session.get_outputs()
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def __call__(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the network on arrays by name of input.
@@ -122,6 +133,10 @@ class Session:
             yield
         finally:
             timer.cancel()
+
+
+def _nodes(nodes: Iterable[Any]) -> list[Node]:
+    return [Node(node.name, node.type, tuple(node.shape)) for node in nodes]
 
 
 @cache

@@ -2,8 +2,8 @@
 
     python benchmarks/start.py PICTURE [--rounds 15]
 
-Prints the difference of the medians. Asked: help under 150 ms, import under 100 ms; the first result of `replace` within
-a second of its start.
+Prints the difference of the medians. Asked: help under 150 ms, import under 100 ms; the first result of `replace`
+within a second of its start.
 """
 
 from __future__ import annotations

@@ -190,6 +190,24 @@ def test_a_size_that_cannot_be_is_refused(tmp_path: Path, size: str) -> None:
         Engine(save_network(tmp_path / "size.onnx", metadata={"size": size}))
 
 
+@pytest.mark.parametrize("sure", ["1", "-0.1", "nan", "very", ""])
+def test_a_share_that_cannot_be_is_refused(tmp_path: Path, sure: str) -> None:
+    with pytest.raises(ModelError, match=rf"its metadata says sure '{sure}'; want 0 or more and below 1"):
+        Engine(save_network(tmp_path / "sure.onnx", metadata={"sure": sure}))
+
+
+def test_a_model_says_how_sure_it_must_be(tmp_path: Path) -> None:
+    """Red is what this network calls person: the half red patch stays unless the model asks for sure ones."""
+    frame = plain(64, 64, (0, 0, 0))
+    frame[10:40, 5:25], frame[10:40, 40:60] = (255, 0, 0), (150, 0, 0)
+    plainly = Engine(save_network(tmp_path / "plain.onnx"))
+    assert plainly.sure == 0
+    asking = Engine(save_network(tmp_path / "sure.onnx", metadata={"size": "64", "sure": "0.3"}))
+    assert plainly.run(frame)[20, 50] == pytest.approx(150 / 255)
+    assert asking.run(frame)[20, 50] == 0
+    assert asking.run(frame)[20, 15] == 1
+
+
 def test_a_network_that_says_no_number_is_refused(tmp_path: Path) -> None:
     engine = Engine(save_network(tmp_path / "nan.onnx", Shape(divisor=0.0)))
     with pytest.raises(ModelError, match="a value that is no number; the model is broken"):
@@ -215,6 +233,7 @@ def test_every_shipped_model_loads_and_is_described() -> None:
     for name, card in shipped_models().items():
         assert Engine(name).path.name == card["file"]
         assert Engine(name).size == card["size"]
+        assert Engine(name).sure == card["sure"]
         assert card["licence"] == "LicenseRef-figureground-weights"
         assert card["scores"]["overall"]["accuracy"] > 0.955  # what the README says
         page = (Path(figureground.models.__file__).parent / "cards" / f"{name}.md").read_text(encoding="utf-8")

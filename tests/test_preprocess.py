@@ -9,12 +9,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 from skimage.transform import resize
 
 from figureground.arrays import Alpha, Frame
-from figureground.preprocess import HIGH, LOW, SPECK, STRIDE, Fit, crisp, enlarge, tidy, to_input
+from figureground.preprocess import HIGH, LOW, SPECK, STRIDE, Fit, crisp, drop_doubtful, enlarge, tidy, to_input
 from scenes import RED, noise, plain
 
+SAID = [0.0, 0.05, 0.3, 0.6, 0.9, 1.0]
 SIDES = st.integers(1, 8000)
 SIZES = st.integers(1, 16).map(lambda n: n * STRIDE)
 
@@ -198,6 +200,36 @@ def test_a_notch_at_the_edge_of_the_picture_is_no_hole() -> None:
 def test_a_notch_in_the_outline_is_no_hole() -> None:
     before = scene_with([np.s_[50:53, 30:34]], [])
     assert np.array_equal(tidy(before.copy()), before)
+
+
+def test_what_the_network_is_hardly_sure_of_is_dropped_and_the_person_stays() -> None:
+    output = np.zeros((60, 90), np.float32)
+    output[10:60, 10:40] = 0.95
+    output[8:60, 8:10] = 0.4  # a soft rim is no ground for doubt
+    coat = np.s_[20:60, 50:70]
+    output[coat] = 0.6
+    output[20:31, 50:70] = 0.95  # 11 of its 40 rows: 0.275 of it
+    wanted = output.copy()
+    wanted[coat] = 0
+    assert np.array_equal(drop_doubtful(output.copy(), 0.3), wanted)
+    assert np.array_equal(drop_doubtful(output.copy(), 0.25), output)
+
+
+def test_doubt_empties_the_whole_picture_where_nobody_is_sure() -> None:
+    output = np.full((40, 50), 0.6, np.float32)
+    assert not drop_doubtful(output, 0.3).any()
+
+
+@given(arrays(np.float32, (12, 15), elements=st.sampled_from(SAID)), st.sampled_from([0.0, 0.2, 0.5, 0.9]))
+def test_doubt_is_about_each_part_by_itself(output: Alpha, share: float) -> None:
+    """An independent one: scipy's labels, each part by hand."""
+    labels, count = ndimage.label(output > 0.1, np.ones((3, 3)))
+    wanted = output.copy()
+    for label in range(1, count + 1):
+        part = output[labels == label]
+        if (part > 0.88).sum() <= share * (part >= 0.5).sum():
+            wanted[labels == label] = 0
+    assert np.array_equal(drop_doubtful(output.copy(), share), wanted)
 
 
 @given(arrays(np.float32, (40, 50), elements=st.floats(0, 1, width=32)))

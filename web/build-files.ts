@@ -53,8 +53,8 @@ const files = {
   ort: `assets/onnxruntime-${version}`,
 };
 
-const models = JSON.parse(readFileSync(join(MODELS, "models.json"), "utf8")) as { small: { size: number } };
-export const defined = { FILES: JSON.stringify(files), MODEL_SIZE: JSON.stringify(models.small.size) };
+const models = JSON.parse(readFileSync(join(MODELS, "models.json"), "utf8")) as { small: { size: number; sure: number } };
+export const defined = { FILES: JSON.stringify(files), MODEL_SIZE: JSON.stringify(models.small.size), MODEL_SURE: JSON.stringify(models.small.sure) };
 
 /** Put them into the build, and the service worker with the list of everything built. */
 export function builtFiles(): Plugin {

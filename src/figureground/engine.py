@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.errors import ModelError
-from figureground.preprocess import STRIDE, Fit, to_input
+from figureground.preprocess import STRIDE, Fit, drop_doubtful, to_input
 from figureground.refine import to_alpha
 from figureground.sessions import Session, check_device, read_model
 
@@ -51,6 +51,7 @@ class Engine:
         if not (size.isdecimal() and STRIDE <= int(size) <= MAX_SIZE):
             raise ModelError(f"{self.path}: its metadata says size {size!r}; want {STRIDE} to {MAX_SIZE}")
         self.size = int(size)
+        self.sure = self._share("sure")
 
     def __call__(self, frame: Frame) -> Alpha:
         """Find the person in `frame`.
@@ -77,13 +78,13 @@ class Engine:
         return Fit.into(width, height, *self._fixed) if self._fixed else Fit.of(width, height, size or self.size)
 
     def run(self, picture: Frame) -> Alpha:
-        """The bare network.
+        """The network, less what it is hardly sure of where its metadata says how sure it must be (`sure`).
 
         Args:
             picture: (H, W, 3) uint8 RGB, H and W multiples of 32, or what a model of fixed size wants.
 
         Returns:
-            (H, W) float32 in [0, 1].
+            (H, W) float32 in [0, 1], new at every call.
 
         Raises:
             ModelError: the network gave a value that is no number.
@@ -91,7 +92,18 @@ class Engine:
         output: Alpha = self._session(*picture.shape[:2])({"image": picture[None]})[0][0]
         if not np.isfinite(output).all():
             raise ModelError(f"{self.path}: the network gave a value that is no number; the model is broken")
-        return output
+        return drop_doubtful(output, self.sure) if self.sure else output
+
+    def _share(self, name: str) -> float:
+        """A share in the metadata, 0 if it says none."""
+        text = self.metadata.get(name, "0")
+        try:
+            share = float(text)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share < 1:
+            raise ModelError(f"{self.path}: its metadata says {name} {text!r}; want 0 or more and below 1")
+        return share
 
     def _session(self, height: int, width: int) -> Session:
         key = (height, width)

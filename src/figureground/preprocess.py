@@ -21,6 +21,7 @@ STRIDE = 32
 MOST = 4  # times `size`: no side of the input is longer, however thin the picture
 LOW, HIGH = 0.25, 0.75
 HOLE, SPECK = 0.003, 0.002  # parts of the picture
+SURE = 0.88  # of a network's output, in [0, 1]
 FAINT = 1 / 510  # an alpha up to this is 0 in a matte
 RIM = 2  # pixels around a hole that are soft
 _Labels = NDArray[np.int32]
@@ -102,6 +103,26 @@ def enlarge(alpha: _AlphaOrMatte, fit: Fit) -> _AlphaOrMatte:
 def to_matte(alpha: Alpha) -> Matte:
     """An alpha in 8 bits, rounded; new at every call."""
     return np.asarray(cv2.convertScaleAbs(alpha, alpha=255.0), np.uint8)
+
+
+def drop_doubtful(output: Alpha, share: float) -> Alpha:
+    """Empty the parts of a network's output that it is hardly sure of, in place: chairs, coats and curtains, mostly.
+
+    A part stays where over `share` of its person's pixels, those from 0.5, are above SURE.
+    """
+    there, person, sure = output > 0.1, output >= 0.5, output > SURE
+    count, labels = cv2.connectedComponentsWithAlgorithm(there.view(np.uint8), 8, cv2.CV_32S, cv2.CCL_GRANA)
+    persons, sures = _counts(labels, person, count), _counts(labels, sure, count)
+    is_doubtful = sures <= share * persons
+    is_doubtful[0] = False  # what is around the parts is 0 or nearly so
+    if is_doubtful.any():
+        output[is_doubtful[labels]] = 0
+    return output
+
+
+def _counts(labels: NDArray[np.int32], mask: Mask, count: int) -> NDArray[np.float32]:
+    """How many pixels of `mask` each of `count` parts has."""
+    return np.bincount(labels[mask], minlength=count).astype(np.float32)
 
 
 def tidy(alpha: Alpha) -> Alpha:

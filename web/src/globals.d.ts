@@ -2,6 +2,7 @@
 
 /** Side of a square with about as many pixels as the model's input. */
 declare const MODEL_SIZE: number;
+declare const MODEL_SURE: number; // the share of a part that must be sure, for it to stay
 /** Names of built files, below the folder of the page. */
 declare const FILES: { readonly root: string; readonly model: string; readonly kernels: string; readonly ort: string; readonly sample: string };
 

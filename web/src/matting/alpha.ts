@@ -9,6 +9,7 @@ const SUDDEN = 0.9; // a mask that jumps beyond this from one picture to the nex
 const BEFORE = 0.7; // ... and was below this is not believed until it is below SUDDEN again
 const HOLE = 0.003; // parts of the picture
 const SPECK = 0.002;
+const SURE = 0.88; // of the network's output
 
 /** What must not be shown, and why: one line for the user. */
 export class Implausible extends Error {}
@@ -41,62 +42,21 @@ export class Plausible {
   }
 }
 
-/** Fills small holes inside the person and drops specks outside, in place. */
-export class Tidy {
-  private readonly seen: Uint8Array;
-  private readonly part: Int32Array; // the pixels of one connected part; also the stack of those to look at
+/** The connected parts of a mask, one after another; its own memory is used again. */
+class Parts {
+  readonly seen: Uint8Array; // 0 where a pixel is in the mask and in no part yet
+  readonly part: Int32Array; // the pixels of one connected part; also the stack of those to look at
 
   constructor(
-    private readonly width: number,
-    private readonly height: number,
+    readonly width: number,
+    readonly height: number,
   ) {
     this.seen = new Uint8Array(width * height);
     this.part = new Int32Array(width * height);
   }
 
-  apply(alpha: Float32Array): void {
-    this.fillHoles(alpha);
-    this.dropSpecks(alpha);
-  }
-
-  private fillHoles(alpha: Float32Array): void {
-    const { seen, part } = this;
-    const holes: number[] = [];
-    for (let place = 0; place < alpha.length; place++) seen[place] = alpha[place]! < 0.5 ? 0 : 1;
-    for (let place = 0; place < alpha.length; place++) {
-      if (seen[place] !== 0) continue;
-      const size = this.collect(place, false);
-      if (size >= HOLE * alpha.length || this.touchesBorder(size)) continue;
-      for (let one = 0; one < size; one++) holes.push(part[one]!);
-    }
-    for (const place of holes) this.fillAround(alpha, place);
-  }
-
-  /** With the hole's soft rim. */
-  private fillAround(alpha: Float32Array, place: number): void {
-    const { width, height } = this;
-    const x = place % width;
-    const y = (place - x) / width;
-    for (let row = Math.max(0, y - 2); row <= Math.min(height - 1, y + 2); row++) {
-      alpha.fill(1, row * width + Math.max(0, x - 2), row * width + Math.min(width - 1, x + 2) + 1);
-    }
-  }
-
-  private dropSpecks(alpha: Float32Array): void {
-    const { seen, part } = this;
-    for (let place = 0; place < alpha.length; place++) seen[place] = alpha[place]! > 0.1 ? 0 : 1;
-    for (let place = 0; place < alpha.length; place++) {
-      if (seen[place] !== 0) continue;
-      const size = this.collect(place, true);
-      let most = 0;
-      for (let one = 0; one < size; one++) most = Math.max(most, alpha[part[one]!]!);
-      if (size >= SPECK * alpha.length && most >= 0.5) continue;
-      for (let one = 0; one < size; one++) alpha[part[one]!] = 0;
-    }
-  }
-
   /** The unseen part that `start` belongs to, into `part`; how many pixels it has. */
-  private collect(start: number, diagonal: boolean): number {
+  collect(start: number, diagonal: boolean): number {
     const { width, height, seen, part } = this;
     let size = 0;
     const take = (place: number): void => {
@@ -127,12 +87,88 @@ export class Tidy {
     return size;
   }
 
-  private touchesBorder(size: number): boolean {
+  touchesBorder(size: number): boolean {
     const { width, height, part } = this;
     for (let one = 0; one < size; one++) {
       const x = part[one]! % width;
       if (x === 0 || x === width - 1 || part[one]! < width || part[one]! >= width * (height - 1)) return true;
     }
     return false;
+  }
+}
+
+/** Empties the parts of a network's output that it is hardly sure of, in place. */
+export class Doubt {
+  private readonly parts: Parts;
+
+  constructor(width: number, height: number) {
+    this.parts = new Parts(width, height);
+  }
+
+  apply(output: Float32Array): void {
+    const { seen, part } = this.parts;
+    for (let place = 0; place < output.length; place++) seen[place] = output[place]! > 0.1 ? 0 : 1;
+    for (let place = 0; place < output.length; place++) {
+      if (seen[place] !== 0) continue;
+      const size = this.parts.collect(place, true);
+      let [person, sure] = [0, 0];
+      for (let one = 0; one < size; one++) {
+        const value = output[part[one]!]!;
+        if (value >= 0.5) person++;
+        if (value > SURE) sure++;
+      }
+      if (sure > MODEL_SURE * person) continue;
+      for (let one = 0; one < size; one++) output[part[one]!] = 0;
+    }
+  }
+}
+
+/** Fills small holes inside the person and drops specks outside, in place. */
+export class Tidy {
+  private readonly parts: Parts;
+
+  constructor(width: number, height: number) {
+    this.parts = new Parts(width, height);
+  }
+
+  apply(alpha: Float32Array): void {
+    this.fillHoles(alpha);
+    this.dropSpecks(alpha);
+  }
+
+  private fillHoles(alpha: Float32Array): void {
+    const { seen, part } = this.parts;
+    const holes: number[] = [];
+    for (let place = 0; place < alpha.length; place++) seen[place] = alpha[place]! < 0.5 ? 0 : 1;
+    for (let place = 0; place < alpha.length; place++) {
+      if (seen[place] !== 0) continue;
+      const size = this.parts.collect(place, false);
+      if (size >= HOLE * alpha.length || this.parts.touchesBorder(size)) continue;
+      for (let one = 0; one < size; one++) holes.push(part[one]!);
+    }
+    for (const place of holes) this.fillAround(alpha, place);
+  }
+
+  /** With the hole's soft rim. */
+  private fillAround(alpha: Float32Array, place: number): void {
+    const { width, height } = this.parts;
+    const x = place % width;
+    const y = (place - x) / width;
+    for (let row = Math.max(0, y - 2); row <= Math.min(height - 1, y + 2); row++) {
+      alpha.fill(1, row * width + Math.max(0, x - 2), row * width + Math.min(width - 1, x + 2) + 1);
+    }
+  }
+
+  private dropSpecks(alpha: Float32Array): void {
+    const { seen, part } = this.parts;
+    for (let place = 0; place < alpha.length; place++) seen[place] = alpha[place]! > 0.1 ? 0 : 1;
+    for (let place = 0; place < alpha.length; place++) {
+      if (seen[place] !== 0) continue;
+      const size = this.parts.collect(place, true);
+      let most = 0;
+      for (let one = 0; one < size; one++) most = Math.max(most, alpha[part[one]!]!);
+      if (size >= SPECK * alpha.length && most >= 0.5) continue;
+      for (let one = 0; one < size; one++) alpha[part[one]!] = 0;
+    }
   }
 }

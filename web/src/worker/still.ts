@@ -1,6 +1,6 @@
 /** One photograph: its person as a transparent PNG. */
 
-import { crisp, Tidy } from "../matting/alpha";
+import { crisp, Doubt, Tidy } from "../matting/alpha";
 import { Edges } from "../matting/edges";
 import { fitOf } from "../matting/fit";
 import type { Network } from "./network";
@@ -14,7 +14,9 @@ export async function cutOutStill(network: Network, picture: ImageBitmap): Promi
   const input = new Uint8Array(3 * fit.inputWidth * fit.inputHeight);
   edges.readInput(input);
   const alpha = new Float32Array(fit.width * fit.height);
-  crisp(await network.run(input, fit), fit, alpha);
+  const output = await network.run(input, fit);
+  new Doubt(fit.inputWidth, fit.inputHeight).apply(output);
+  crisp(output, fit, alpha);
   new Tidy(fit.width, fit.height).apply(alpha);
   edges.cut(alpha, 0);
   return encodePng(edges.pixels, width, height);

@@ -16,7 +16,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from figureground.live import Live, Settings
-from figureground.web.server import make_server
+from figureground.web.running import make_server
 from scenes import make_scene, noise
 from videos import H264, make_video
 

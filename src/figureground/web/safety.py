@@ -12,14 +12,14 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,7 +40,10 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:/@\s\[\]]+)(:\d{1,5})?")
 
 
 class Guard:
-    """ASGI middleware that answers by itself whoever may not ask; 421 wrong Host, 401 no token, 403 another site."""
+    """ASGI middleware that answers by itself whoever may not ask; 421 wrong Host, 401 no token, 403 another site.
+
+    Requests and WebSockets alike.
+    """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str | None) -> None:
         self.app = app
@@ -48,13 +51,10 @@ class Guard:
         self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request = Request(scope)
+        request = HTTPConnection(scope)
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
@@ -63,16 +63,18 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache" if is_page(request) else "no-store")
             await send(message)
 
+        # Response writes the extension's messages where it refuses a WebSocket.
         answer = self._refusal(request) or self._login(request) or self.app
         await answer(scope, receive, send_with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: HTTPConnection) -> Response | None:
         host = request.headers.get("host", "").lower()
         if not self._is_own(host, request.scope.get("server")):
             return refusal(421, "this address is not served here: open the one that figureground printed")
         origin = request.headers.get("origin")
-        is_change = request.method not in ("GET", "HEAD")
-        if (origin is None and is_change) or (origin is not None and not _is_same(origin, host)):
+        # Programs send no Origin, and browsers send one with whatever changes something. Behind /v1/ nothing does.
+        must = request.scope.get("method", "GET") not in ("GET", "HEAD") and not request.url.path.startswith("/v1/")
+        if (origin is None and must) or (origin is not None and not _is_same(origin, host)):
             return refusal(403, "only the page itself may ask for this: its Origin must equal its Host")
         if not is_page(request) and request.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
             return refusal(403, "only the page itself may ask for this, no other site")
@@ -85,7 +87,7 @@ class Guard:
         # The address that the connection came to, in figures, is no name that somebody could have rebound.
         return match[1] in self.hosts or (server is not None and _is_address(match[1].strip("[]"), server[0]))
 
-    def _login(self, request: Request) -> Response | None:
+    def _login(self, request: HTTPConnection) -> Response | None:
         """None for whoever has the token; else how to give it, or, where the address holds it, a cookie for later."""
         if self.token is None:
             return None
@@ -94,11 +96,15 @@ class Guard:
             return None
         if _equal(request.cookies.get(COOKIE, ""), _cookie(self.token)):
             return None
-        if request.method == "GET" and _equal(request.query_params.get("token", ""), self.token):
+        if request.scope.get("method") == "GET" and _equal(request.query_params.get("token", ""), self.token):
             return self._with_cookie(request)
-        return refusal(401, "this needs the token of --token-file: open the address once as  /?token=TOKEN")
+        return refusal(
+            401,
+            "this needs the token of --token-file: open the address once as  /?token=TOKEN, or send it as  "
+            "Authorization: Bearer TOKEN",
+        )
 
-    def _with_cookie(self, request: Request) -> Response:
+    def _with_cookie(self, request: HTTPConnection) -> Response:
         assert self.token is not None
         rest = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
         # One slash: "//elsewhere" would lead to another site.
@@ -113,12 +119,12 @@ def refusal(status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": message}, status)
 
 
-def is_page(request: Request) -> bool:
+def is_page(request: HTTPConnection) -> bool:
     """Whether a request is for the page's own files."""
-    return not request.url.path.startswith(("/api/", "/metrics"))
+    return not request.url.path.startswith(("/api/", "/v1/", "/metrics"))
 
 
-def _is_long(request: Request) -> bool:
+def _is_long(request: HTTPConnection) -> bool:
     length = request.headers.get("content-length", "0")
     return "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > 65_536
 
@@ -184,7 +190,7 @@ def check_type(request: Request, *wanted: str) -> str:
     return kind
 
 
-async def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def read_body(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """A body in pieces; no more of it is read than `limit` bytes, nor for longer than a minute.
 
     Raises:

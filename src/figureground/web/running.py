@@ -1,6 +1,6 @@
 """uvicorn as it is run here: a client that dawdles is left, and what is in hand when the end comes is finished.
 
-uvicorn itself waits for ever for the rest of a request's head, and for a client that takes nothing of its answer.
+uvicorn itself waits for ever for the rest of a request's head, and for a client that does not take its answer.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte or the connection's begin
-STALL_SECONDS = 30.0  # in which a client must take some 50 kB of its answer, as far as there is so much
+TAKE_SECONDS = 120.0  # in which a client must take an answer, or what is sent of a stream at once
 CONNECTIONS = 256  # what comes beyond is answered with uvicorn's own 503
 MESSAGE_BYTES = 25_000_000  # of one WebSocket message; a raw picture of 3840x2160 has 24.9 million
 
@@ -44,7 +45,7 @@ def make_server(app: Starlette, busy: Callable[[], bool] = lambda: False) -> Ser
 
 
 class Server(uvicorn.Server):
-    """A first signal while work is in hand only lets no more in; a second one, or the last work done, ends it."""
+    """A first signal while work is in hand only lets no more in; the last work done, or a second signal, ends it."""
 
     def __init__(self, config: uvicorn.Config, busy: Callable[[], bool]) -> None:
         super().__init__(config)
@@ -55,6 +56,7 @@ class Server(uvicorn.Server):
         if self.busy() and not self.is_draining:
             self.is_draining = True
         else:
+            self.force_exit = self.is_draining
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
@@ -63,36 +65,39 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-class _Stalling(asyncio.Protocol):
-    """Leaves a client that takes nothing of what is sent to it."""
+class _Taking(asyncio.Protocol):
+    """Leaves a client that does not take what is sent to it."""
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
-    _stalled: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+        self._untaken = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._move_on()
+        self._taken()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._move_on()
+        self._taken()
 
-    def _move_on(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-
-
-class _WebSocket(_Stalling, WebSocketsSansIOProtocol):
-    pass
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
 
-class _Http(_Stalling, H11Protocol):
+class _WebSocket(_Taking, WebSocketsSansIOProtocol):
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # by a refusal, of which uvicorn would log that there was none
+
+
+class _Http(_Taking, H11Protocol):
     """Leaves a client that does not come to the end of its request's head, too."""
 
     _head: asyncio.TimerHandle | None = None

@@ -201,9 +201,7 @@ def _unbuilt(request: Request) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = refusal(error.status_code, error.detail)
-    answer.headers.update(error.headers or {})
-    return answer
+    return refusal(error.status_code, error.detail, error.headers)
 
 
 async def _on_wrong_call(request: Request, error: Exception) -> Response:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
 from threading import Lock
 from typing import IO
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from figureground.arrays import Frame
@@ -81,50 +83,16 @@ class Service:
 
     def routes(self) -> list[BaseRoute]:
         """All under `/v1`."""
-        return [
-            Mount(
-                "/v1",
-                routes=[
-                    Route("/alpha", self._answering("alpha", self._picture("alpha")), methods=["POST"]),
-                    Route("/replace", self._answering("replace", self._picture("")), methods=["POST"]),
-                    WebSocketRoute("/frames", self._frames),
-                    Route("/health", self._health),
-                    Route("/openapi.json", _openapi),
-                    Route("/docs", _docs),
-                    Route("/docs.css", _style),
-                ],
-            )
+        routes = [
+            Route("/alpha", _Endpoint(self, "alpha", "alpha"), methods=["POST"]),
+            Route("/replace", _Endpoint(self, "replace"), methods=["POST"]),
+            WebSocketRoute("/frames", self._frames),
+            Route("/health", self._health),
+            Route("/openapi.json", _openapi),
+            Route("/docs", _docs),
+            Route("/docs.css", _style),
         ]
-
-    def _picture(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            with self.work.place(request):
-                async with reading(request, kind) as wanted:
-                    content, format = await self.work.do(request, lambda: self.make(wanted))
-            return Response(content, media_type=f"image/{format}")
-
-        return endpoint
-
-    def _answering(
-        self, name: str, endpoint: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """`endpoint`, whatever it raises made an answer, and counted."""
-
-        async def answer(request: Request) -> Response:
-            begun = time.monotonic()
-            try:
-                response = await endpoint(request)
-            except HTTPException as error:
-                response = refusal(error.status_code, error.detail)
-                response.headers.update(error.headers or {})
-            except ClientDisconnect:
-                response = refusal(400, "the client left")  # which nobody hears
-            except Exception as error:
-                response = _failure(error)
-            self.requests.note(name, response.status_code, time.monotonic() - begun)
-            return response
-
-        return answer
+        return [Mount("/v1", Router(routes, redirect_slashes=False))]
 
     async def _frames(self, websocket: WebSocket) -> None:
         try:
@@ -141,8 +109,35 @@ class Service:
         return JSONResponse({"status": "ok", "version": __version__, "models": sorted(shipped_models())})
 
 
+class _Endpoint:
+    """The ASGI application of one route: whatever happens is made an answer, and counted."""
+
+    def __init__(self, service: Service, name: str, kind: str = "") -> None:
+        self.service, self.name, self.kind = service, name, kind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request, begun = Request(scope, receive), time.monotonic()
+        with ExitStack() as places:  # left when the answer is taken: until then it is in memory
+            try:
+                places.enter_context(self.service.work.place(request))
+                answer = await self._picture(request)
+            except Exception as error:
+                answer = _failure(error)
+            self.service.requests.note(self.name, answer.status_code, time.monotonic() - begun)
+            await answer(scope, receive, send)
+
+    async def _picture(self, request: Request) -> Response:
+        async with reading(request, self.kind) as wanted:
+            content, format = await self.service.work.do(request, partial(self.service.make, wanted))
+        return Response(content, media_type=f"image/{format}")
+
+
 def _failure(error: Exception) -> Response:
     match error:
+        case HTTPException():
+            return refusal(error.status_code, error.detail, error.headers)
+        case ClientDisconnect():
+            return refusal(400, "the client left")  # which nobody hears
         case LargeImageError():
             return refusal(413, str(error))
         case NoImageError():

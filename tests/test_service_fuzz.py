@@ -1,0 +1,109 @@
+"""The service against requests that nobody thought of: made from its own description, and from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import BaseSchema
+
+from figureground.live import Live, Settings
+from figureground.web.server import LOOPBACK, make_app
+from scenes import noise
+from serving import serving
+
+ANSWERS = {200, 400, 406, 413, 415, 422}
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with Live(Settings(), (64, 36), start=False) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def address(live: Live, folder: Path) -> Iterator[str]:
+    with serving(make_app(live, folder, None, LOOPBACK)) as address:
+        yield address
+
+
+def picture(format: str, width: int, height: int) -> bytes:
+    file = BytesIO()
+    Image.fromarray(noise(width, height)).save(file, format)
+    return file.getvalue()
+
+
+sides = st.integers(1, 70)
+for format in ("jpeg", "png", "webp", "bmp", "tiff"):
+    schemathesis.openapi.media_type(f"image/{format}", st.builds(picture, st.just(format.upper()), sides, sides))
+pictures = st.builds(picture, st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF", "BMP"]), sides, sides)
+
+
+@pytest.fixture
+def api(address: str) -> BaseSchema:
+    return schemathesis.openapi.from_url(f"{address}/v1/openapi.json")
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@settings(max_examples=60, suppress_health_check=[*HealthCheck], database=None, derandomize=True)
+def test_it_is_as_it_describes_itself(case: schemathesis.Case) -> None:
+    case.call_and_validate(excluded_checks=[schemathesis.checks.positive_data_acceptance])
+    assert not_a_server_error
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A picture's file of which some bytes are others, or missing."""
+    data = bytearray(draw(pictures))
+    for place, byte in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=8)):
+        data[place] = byte
+    return bytes(data[: draw(st.integers(0, len(data)))])
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damaged() | st.binary(max_size=200), st.sampled_from(["image/png", "image/jpeg", "application/octet-stream"]))
+def test_any_body(address: str, body: bytes, kind: str) -> None:
+    answer = httpx.post(f"{address}/v1/alpha", content=body, headers={"Content-Type": kind}, timeout=60)
+    assert answer.status_code in ANSWERS
+    if answer.status_code == 200:
+        with Image.open(BytesIO(answer.content)) as matte:
+            assert matte.mode == "L"
+    else:
+        assert "\n" not in answer.json()["error"]
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"--x",
+                b"--x--",
+                b"\r\n",
+                b'Content-Disposition: form-data; name="image"; filename="a"',
+                b'Content-Disposition: form-data; name="background"',
+                b"Content-Disposition: form-data; name*=utf-8''%FF",
+                b"Content-Type: image/png",
+                b"blur",
+                picture("PNG", 8, 8),
+            ]
+        )
+        | st.binary(max_size=20),
+        max_size=20,
+    )
+)
+def test_any_form(address: str, pieces: list[bytes]) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = httpx.post(f"{address}/v1/replace", content=b"\r\n".join(pieces), headers=headers, timeout=60)
+    assert answer.status_code in ANSWERS

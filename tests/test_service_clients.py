@@ -437,3 +437,24 @@ def test_memory_and_files_stay(tmp_path: Path, astronaut: Frame) -> None:
         before, after = ask(40), ask(80)
     assert after[0] < before[0] + 15e6, "it grows"
     assert after[1] <= before[1] + 2, "files stay open"
+
+
+def examples() -> list[str]:
+    page = (Path(__file__).parents[1] / "docs" / "service.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_examples_of_its_page_work(
+    address: str, astronaut: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [["photo.jpg"], ["frame1.jpg", "frame2.jpg"]][number]
+    for name in names:
+        Path(name).write_bytes(stored(astronaut, "JPEG"))
+    script = examples()[number].replace("127.0.0.1:8000", address.removeprefix("http://"))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for name in names:
+        made = open_picture(Path("out.jpg" if name == "photo.jpg" else f"out-{name}"))
+        assert (made.format, made.size) == ("JPEG", (256, 256))

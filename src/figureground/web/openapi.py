@@ -72,10 +72,11 @@ def _operation(name: str, summary: str) -> dict[str, Any]:
     if name == "replace":
         parts["background"] = {
             "description": "A picture's file, or one of the words that the query takes.",
-            "oneOf": [_FILE, fields["background"]],
+            "anyOf": [_FILE, fields["background"]],
         }
     form = {"type": "object", "required": ["image"], "properties": parts, "additionalProperties": False}
-    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
+    encoding = {"image": {"contentType": ", ".join(_PICTURES)}}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": form, "encoding": encoding}}
     content |= {type: {"schema": _FILE} for type in _PICTURES}
     return {
         "operationId": name,

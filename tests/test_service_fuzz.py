@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
@@ -16,7 +17,10 @@ from PIL import Image
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from figureground.batch import KINDS
+from figureground.errors import SettingError
 from figureground.live import Live, Settings
+from figureground.web.frames import Hello
 from figureground.web.server import LOOPBACK, make_app
 from scenes import noise
 from serving import serving
@@ -121,3 +125,20 @@ def test_any_form(address: str, pieces: list[bytes]) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     answer = httpx.post(f"{address}/v1/replace", content=b"\r\n".join(pieces), headers=headers, timeout=60)
     assert answer.status_code in ANSWERS
+
+
+names = st.sampled_from(["kind", "background", "model", "format", "size", "fps", "else"])
+values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.just([])
+words = st.sampled_from(["composite", "cutout", "alpha", "blur", "blur:5", "transparent", "small", "raw", "png", "8x8"])
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(names, values | words).map(json.dumps) | st.text(max_size=40))
+def test_any_hello(text: str) -> None:
+    try:
+        hello = Hello.read(text)
+    except SettingError:
+        return
+    assert hello.kind in KINDS
+    assert (hello.kind, hello.format) != ("cutout", "jpeg")
+    assert hello.fps is None or 1 <= hello.fps <= 240

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
 import time
@@ -456,6 +457,22 @@ def test_only_so_many_are_made_at_once(
         thread.join(30)
 
 
+def test_large_pictures_are_made_one_at_a_time(
+    address: str, own: Service, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "LARGE", 1000)
+    small = stored(noise(20, 20), "JPEG")
+    with held(own, monkeypatch) as begun:
+        threads = asked(address, photo, 3)
+        wait_until(lambda: own.work.in_hand == 3 and len(begun) == 1)
+        threads += asked(address, small, 1)  # which does not wait for them
+        wait_until(lambda: len(begun) == 2)
+        time.sleep(0.1)
+        assert len(begun) == 2
+    for thread in threads:
+        thread.join(30)
+
+
 def test_what_takes_too_long_is_given_up(
     client: httpx.Client, own: Service, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -480,17 +497,25 @@ def test_who_leaves_is_not_worked_for(
     assert "base" not in begun
 
 
-def test_a_slow_upload_is_left(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, own: Service) -> None:
+@pytest.mark.parametrize("kind", ["image/jpeg", "multipart/form-data; boundary=x"])
+def test_a_slow_upload_is_left(client: httpx.Client, monkeypatch: pytest.MonkeyPatch, own: Service, kind: str) -> None:
     monkeypatch.setattr(safety, "BODY_SECONDS", 0.2)
 
     def slow() -> Iterator[bytes]:
-        yield b"\xff\xd8"
+        yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
         time.sleep(0.6)
         yield b"\xff"
 
-    answer = client.post("/v1/alpha", content=slow(), headers=JPEG)
+    answer = client.post("/v1/alpha", content=slow(), headers={"Content-Type": kind})
     assert answer.status_code == 408
     wait_until(lambda: own.work.in_hand == 0)
+
+
+def test_files_of_a_refused_form_are_closed(client: httpx.Client) -> None:
+    large = bytes(1_500_000)  # so that they lie on the disk
+    answer = client.post("/v1/replace", files=[("other", ("a", large)), ("image", ("b", large))])
+    assert answer.status_code == 422
+    gc.collect()  # else: a ResourceWarning, which is an error here
 
 
 # What it says of itself.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Lock
 from typing import IO
@@ -20,13 +21,7 @@ from figureground.arrays import Frame
 from figureground.backgrounds import Background, Still, make_background
 from figureground.batch.picture import make_picture
 from figureground.engine import Engine, shipped_models
-from figureground.errors import (
-    FigureGroundError,
-    ImageError,
-    LargeImageError,
-    ModelError,
-    NoImageError,
-)
+from figureground.errors import FigureGroundError, ImageError, LargeImageError, ModelError, NoImageError
 from figureground.images import encode_image, format_suffix, picture_size, read_image
 from figureground.version import __version__
 from figureground.web.frames import exchange
@@ -37,6 +32,7 @@ from figureground.web.wanted import Wanted, reading
 from figureground.web.work import Work
 
 MAX_PIXELS = 50_000_000
+LARGE = 16_000_000  # pixels; a picture of more takes up to 1.2 GB while it is made
 STREAMS = 8
 _OWN_FORMATS = {".jpg": "jpeg", ".png": "png", ".webp": "webp"}
 _log = logging.getLogger(__name__)
@@ -101,7 +97,7 @@ class Service:
             with self.streams.one():
                 await exchange(websocket, self.engine, self.work.run, self.requests)
         except HTTPException as error:
-            await websocket.send_denial_response(refusal(error.status_code, error.detail))
+            await websocket.send_denial_response(refusal(error.status_code, error.detail, error.headers))
 
     async def _health(self, request: Request) -> Response:
         if request.app.state.is_ending():
@@ -128,8 +124,13 @@ class _Endpoint:
 
     async def _picture(self, request: Request) -> Response:
         async with reading(request, self.kind) as wanted:
-            content, format = await self.service.work.do(request, partial(self.service.make, wanted))
+            content, format = await self.service.work.do(request, self._made(wanted))
         return Response(content, media_type=f"image/{format}")
+
+    async def _made(self, wanted: Wanted) -> tuple[bytes, str]:
+        run, make = self.service.work.run, self.service.make
+        pixels = await run(partial(_pixels, wanted))
+        return await run(partial(make, wanted), alone=pixels > LARGE)
 
 
 def _failure(error: Exception) -> Response:
@@ -148,13 +149,34 @@ def _failure(error: Exception) -> Response:
     return refusal(500, f"figureground failed ({type(error).__name__}); its log says more")
 
 
+def _pixels(wanted: Wanted) -> int:
+    """How many there are in the larger of its pictures; only their heads are read.
+
+    Raises:
+        ImageError: one of them is none, or over the limit.
+    """
+    found = 0
+    for file, name in ((wanted.image, "image"), (wanted.behind, "background")):
+        if file is not None:
+            with _named(name):
+                width, height = picture_size(file)
+                if width * height > MAX_PIXELS:
+                    limit = f"{MAX_PIXELS // 1_000_000} megapixels"
+                    raise LargeImageError(f"picture: {width}x{height} is over the limit of {limit}; shrink it")
+            found = max(found, width * height)
+    return found
+
+
 def _read(file: IO[bytes], name: str) -> Frame:
-    try:
-        width, height = picture_size(file)
-        if width * height > MAX_PIXELS:
-            limit = f"{MAX_PIXELS // 1_000_000} megapixels"
-            raise LargeImageError(f"picture: {width}x{height} is over the limit of {limit}; shrink it")
+    with _named(name):
         return read_image(file)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors begin with the name of the part that they are about."""
+    try:
+        yield
     except ImageError as error:
         raise type(error)(f"{name}: {str(error).removeprefix('picture: ')}") from error
 

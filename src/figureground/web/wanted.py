@@ -70,12 +70,14 @@ async def _read(request: Request, opened: ExitStack) -> tuple[list[tuple[str, st
     type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if type == "multipart/form-data":
         parts = await _read_form(request)
+        pairs += [(name, part) for name, part in parts if isinstance(part, str)]
         files = dict[str, IO[bytes]]()
+        for _, part in parts:
+            if isinstance(part, UploadFile):
+                opened.callback(part.file.close)
         for name, part in parts:
             if isinstance(part, str):
-                pairs.append((name, part))
                 continue
-            opened.callback(part.file.close)
             if name not in ("image", "background") or name in files:
                 raise HTTPException(422, f"{name[:40]!r}: want one file as image, at most one as background")
             files[name] = part.file

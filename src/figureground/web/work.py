@@ -7,10 +7,10 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 class Work:
     """Calls made in `threads` threads of their own (0: one a core), in the order in which they come.
 
+    One more thread is for those that take much memory, so that never two of them are made at once.
+
     Attributes:
         in_hand: requests at this moment.
         making: calls that run, or wait for a thread.
@@ -33,6 +35,7 @@ class Work:
     def __init__(self, threads: int = 0) -> None:
         self.threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self.threads, "pictures", _step_back)
+        self._alone = ThreadPoolExecutor(1, "large-pictures", _step_back)
         self._clients: Counter[str] = Counter()
         self.making = 0
 
@@ -63,14 +66,14 @@ class Work:
             self._clients[client] -= 1
             self._clients += Counter()  # drops clients that have none
 
-    async def do(self, request: Request, call: Callable[[], _T]) -> _T:
-        """What `call` returns or raises; a call that waits still is dropped with the client that wanted it.
+    async def do(self, request: Request, making: Coroutine[Any, Any, _T]) -> _T:
+        """What `making` gives or raises; it is cancelled once the client that wants it has left.
 
         Raises:
             ClientDisconnect: the client left.
             HTTPException: 503, it takes too long.
         """
-        doing = asyncio.ensure_future(self.run(call))
+        doing = asyncio.ensure_future(making)
         leaving = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait((doing, leaving), timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -85,11 +88,11 @@ class Work:
             leaving.cancel()
             doing.cancel()
 
-    async def run(self, call: Callable[[], _T]) -> _T:
+    async def run(self, call: Callable[[], _T], alone: bool = False) -> _T:
         """What `call` returns or raises, called in one of the threads; cancelled while it waits, it is not called."""
         self.making += 1
         try:
-            return await asyncio.wrap_future(self._pool.submit(call))
+            return await asyncio.wrap_future((self._alone if alone else self._pool).submit(call))
         finally:
             self.making -= 1
 

@@ -141,10 +141,13 @@ def client(address: str, goods: list[Good], seen: Seen, number: int, until: floa
     with httpx.Client(base_url=address, timeout=120) as session:
         while time.monotonic() < until:
             good = chance.choice(goods)
-            if chance.random() < bad:
-                chance.choice(BAD)(session, address, good, seen)
-            else:
-                ask(address, good, seen, session)
+            try:
+                if chance.random() < bad:
+                    chance.choice(BAD)(session, address, good, seen)
+                else:
+                    ask(address, good, seen, session)
+            except httpx.TransportError as error:
+                seen.wrong.append(f"no answer: {type(error).__name__} {error}")
 
 
 def ask(address: str, good: Good, seen: Seen, session: httpx.Client | None = None) -> None:

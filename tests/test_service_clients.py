@@ -32,7 +32,7 @@ from figureground.engine import Engine
 from figureground.errors import FigureGroundError
 from figureground.live import Live, Settings
 from figureground.live.matting import Matting
-from figureground.web import frames, running
+from figureground.web import frames, running, work
 from figureground.web.frames import Hello
 from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import STREAMS, Service
@@ -336,6 +336,19 @@ def test_who_takes_nothing_of_the_answer_is_left(address: str, own: Service, mon
         wait_until(lambda: own.work.in_hand == 1)
         wait_until(lambda: own.work.in_hand == 0)
         assert len(read_all(client)) < 30_000_000
+
+
+def test_who_is_refused_while_sending_hears_why(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To hang up on an upload takes the answer with it: what comes after is answered with a reset."""
+    monkeypatch.setattr(work, "EACH", 0)
+    request = post(address, bytes(1_000_000))
+    with dial(address) as client:
+        client.sendall(request[:100_000])
+        time.sleep(0.3)  # the answer is there
+        for start in range(100_000, len(request), 100_000):
+            client.sendall(request[start : start + 100_000])
+            time.sleep(0.02)
+        assert read_one(client).startswith(b"HTTP/1.1 429")
 
 
 def test_an_upload_that_breaks_off_frees_its_place(address: str, own: Service) -> None:

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "figureground"
 BODY_SECONDS = 60.0
+LARGEST_BODY = 25_000_000  # bytes
 _HEADERS = {
     # 'wasm-unsafe-eval' lets WebAssembly be compiled and nothing be evaluated; blob: is what the user gave the page.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; "
@@ -59,7 +60,7 @@ class Guard:
                 for name, value in _HEADERS.items():
                     headers[name] = value
                 if message["status"] >= 400 and _is_long(request):
-                    headers["Connection"] = "close"  # else the rest would be read, and thrown away
+                    headers["Connection"] = "close"
                 headers.setdefault("Cache-Control", "no-cache" if is_page(request) else "no-store")
             await send(message)
 
@@ -125,8 +126,12 @@ def is_page(request: HTTPConnection) -> bool:
 
 
 def _is_long(request: HTTPConnection) -> bool:
+    """Whether the rest of a refused body is not even to be read and thrown away.
+
+    To hang up may take the answer with it, so whoever sends no more than is allowed may finish (within `HEAD_SECONDS`).
+    """
     length = request.headers.get("content-length", "0")
-    return "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > 65_536
+    return "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > LARGEST_BODY
 
 
 def _equal(given: str, right: str) -> bool:

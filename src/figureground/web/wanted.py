@@ -16,9 +16,9 @@ from starlette.requests import Request
 
 from figureground.batch import KINDS
 from figureground.engine import shipped_models
-from figureground.web.safety import read_body
+from figureground.web.safety import LARGEST_BODY, read_body
 
-MAX_BYTES = 25_000_000  # of a body
+MAX_BYTES = LARGEST_BODY
 FORMATS = ("png", "webp", "jpeg")
 BACKGROUND = "blur(:([1-9][0-9]?([.][0-9]{1,3})?|100))?|#[0-9a-fA-F]{6}|transparent"
 _IN_MEMORY = 1_000_000  # bytes of an upload; more goes to a temporary file

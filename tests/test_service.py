@@ -28,10 +28,9 @@ from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import Service
 from figureground.web.wanted import Wanted, accepted
 from scenes import make_scene, noise
-from serving import error_of, open_picture, serving
+from serving import JPEG, error_of, open_picture, serving, stored, wait_until
 
 TOKEN = "a token that nobody guesses"
-JPEG = {"Content-Type": "image/jpeg"}
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +69,6 @@ def photo(astronaut: Frame) -> bytes:
     return stored(astronaut, "JPEG", quality=92)
 
 
-def stored(frame: Frame, format: str, **options: object) -> bytes:
-    """A picture's file."""
-    file = BytesIO()
-    Image.fromarray(frame).save(file, format, **options)
-    return file.getvalue()
-
-
 def turned(frame: Frame) -> bytes:
     """A picture's file that says it lies on its side."""
     exif = Image.Exif()
@@ -88,14 +80,6 @@ def sixteen_bit(frame: Frame) -> bytes:
     file = BytesIO()
     Image.fromarray(frame[:, :, 1].astype(np.uint16) * 257).save(file, "PNG")
     return file.getvalue()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if is_so():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it does not come to be so")
 
 
 # What it makes.

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -36,9 +37,9 @@ from figureground.web import frames, running, work
 from figureground.web.frames import Hello
 from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import STREAMS, Service
+from figureground.web.wanted import Wanted
 from scenes import make_scene, noise
-from serving import open_picture, serving
-from test_service import JPEG, stored, wait_until
+from serving import JPEG, open_picture, picture, serving, stored, wait_until
 
 TOKEN = "a token that nobody guesses"
 SIZE = (160, 96)
@@ -328,14 +329,22 @@ def post(address: str, data: bytes, declared: int | None = None, kind: str = "im
     return head.encode() + data
 
 
-def test_who_takes_nothing_of_the_answer_is_left(address: str, own: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_take_the_answer_is_left(address: str, own: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Event()
+
+    def make(wanted: Wanted) -> tuple[bytes, str]:
+        made.set()
+        return bytes(30_000_000), "png"
+
     monkeypatch.setattr(running, "TAKE_SECONDS", 0.5)
-    monkeypatch.setattr(own, "make", lambda wanted: (bytes(30_000_000), "png"))
+    monkeypatch.setattr(own, "make", make)
     with dial(address) as client:
-        client.send(post(address, b"x"))
-        wait_until(lambda: own.work.in_hand == 1)
+        client.send(post(address, picture()))
+        assert made.wait(30)
         wait_until(lambda: own.work.in_hand == 0)
-        assert len(read_all(client)) < 30_000_000
+        taken = read_all(client)
+        assert taken.startswith(b"HTTP/1.1 200")
+        assert len(taken) < 30_000_000
 
 
 def test_who_is_refused_while_sending_hears_why(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

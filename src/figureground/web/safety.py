@@ -52,6 +52,9 @@ class Guard:
         self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
         request = HTTPConnection(scope)
 
         async def send_with_headers(message: Message) -> None:
@@ -64,7 +67,6 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache" if is_page(request) else "no-store")
             await send(message)
 
-        # Response writes the extension's messages where it refuses a WebSocket.
         answer = self._refusal(request) or self._login(request) or self.app
         await answer(scope, receive, send_with_headers)
 

@@ -29,7 +29,8 @@ from figureground.engine import Engine
 from figureground.images import write_image
 from figureground.live import Live, Settings, parts
 from figureground.live.figures import resident_bytes
-from figureground.web.server import LOOPBACK, make_app, make_server
+from figureground.web.running import make_server
+from figureground.web.server import LOOPBACK, make_app
 from marked import Oracle
 from scenes import GREEN, plain
 from watching import FAULTS, SIZE, Eye, write_room

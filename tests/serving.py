@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,13 +16,15 @@ import httpx
 from PIL import Image
 from starlette.applications import Starlette
 
+from figureground.arrays import Frame
 from figureground.live import Live, Settings
-from figureground.web.server import make_server
+from figureground.web.running import make_server
 from scenes import make_scene, noise
 from videos import H264, make_video
 
 SIZE = (320, 180)
 CAMERA = "room.mp4"
+JPEG = {"Content-Type": "image/jpeg"}
 
 
 def make_camera(folder: Path) -> Path:
@@ -69,8 +72,13 @@ def asking(address: str, live: Live, folder: Path) -> Iterator[httpx.Client]:
 
 def picture(format: str = "PNG", size: tuple[int, int] = (64, 36), **options: Any) -> bytes:
     """A picture file of noise."""
+    return stored(noise(*size), format, **options)
+
+
+def stored(frame: Frame, format: str, **options: Any) -> bytes:
+    """A picture's file."""
     data = BytesIO()
-    Image.fromarray(noise(*size)).save(data, format, **options)
+    Image.fromarray(frame).save(data, format, **options)
     return data.getvalue()
 
 
@@ -84,6 +92,15 @@ def open_picture(file: Path | bytes) -> Image.Image:
 def upload(client: httpx.Client, data: bytes, kind: str = "image/png", name: str = "beach.png") -> httpx.Response:
     """Ask for a background to be kept."""
     return client.post("/api/backgrounds", params={"name": name}, content=data, headers={"Content-Type": kind})
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Return once something of another thread has come to be so."""
+    for _ in range(1000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not come to be so")
 
 
 def error_of(answer: httpx.Response) -> str:

@@ -47,6 +47,8 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "starlette": "web.",
     "uvicorn": "web.",
     "anyio": "web.",
+    "python_multipart": "web.",
+    "websockets": "web.",
     "pycocotools": "data.",
     "shapely": "data.",
     "pydantic": "data.",

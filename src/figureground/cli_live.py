@@ -101,7 +101,7 @@ def serve(
     size: SizeOption = "1280x720",
     fps: FpsOption = 30.0,
 ) -> int:
-    """Serve the page that controls the live picture; the camera stays closed until it is started there."""
+    """Serve the page that controls the live picture, and pictures for other programs; it begins without the camera."""
     from figureground.live import Settings
 
     changes = {"camera": camera, "background": background, "model": model, "device": device, "fps": fps}

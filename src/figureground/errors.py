@@ -4,6 +4,8 @@ FigureGroundError           base: the message is one line with what, where and h
 ├── ArrayError (ValueError) an array of the wrong shape, dtype or range reached a public function
 ├── InputError              a file or folder that cannot be read, or holds nothing usable
 │   ├── ImageError          a picture: missing, truncated, too large, not a picture
+│   │   ├── NoImageError    not a picture, or of a format that is not read
+│   │   └── LargeImageError over the limit of pixels
 │   ├── VideoError          a video: missing, truncated, no video stream
 │   ├── CameraError         a camera that gives no pictures
 │   │   └── NoCameraError   there is none of that name
@@ -34,6 +36,14 @@ class InputError(FigureGroundError):
 
 class ImageError(InputError):
     """A picture that cannot be read."""
+
+
+class NoImageError(ImageError):
+    """A file that is not a picture, or of a format that is not read."""
+
+
+class LargeImageError(ImageError):
+    """A picture over the limit of pixels."""
 
 
 class VideoError(InputError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from figureground.arrays import Frame
 from figureground.atomic import atomic_path
-from figureground.errors import ImageError, OutputError
+from figureground.errors import ImageError, LargeImageError, NoImageError, OutputError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 # Others are refused whatever their name: EPS, for one, would start an interpreter.
@@ -35,13 +36,13 @@ _TURNS = {
 _DEEP = ("I;16", "I;16B", "I")  # Pillow's modes of 16-bit grey
 
 
-def read_image(path: str | Path) -> Frame:
+def read_image(file: str | Path | IO[bytes]) -> Frame:
     """Read a picture of any mode (grey, palette, CMYK, 16 bit, transparent over white) as a Frame.
 
     Raises:
         ImageError: missing, truncated, not a picture, or over 100 megapixels.
     """
-    picture = _to_srgb(_open(Path(path)))
+    picture = _to_srgb(_open(Path(file) if isinstance(file, str) else file))
     if picture.mode in _DEEP:
         return np.repeat(_to_8_bits(picture)[:, :, None], 3, axis=2)
     if picture.has_transparency_data:
@@ -138,13 +139,13 @@ def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
     return np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
 
 
-def picture_size(path: Path) -> tuple[int, int]:
+def picture_size(file: Path | IO[bytes]) -> tuple[int, int]:
     """Width and height of a picture file as stored; only its head is read.
 
     Raises:
         ImageError: as `read_image`.
     """
-    with _limited(path) as picture:
+    with _limited(file) as picture:
         return picture.width, picture.height
 
 
@@ -159,13 +160,13 @@ def stored_size(path: Path) -> tuple[int, int, int]:
         return picture.width, picture.height, orientation if orientation in _TURNS else 1
 
 
-def format_suffix(data: bytes) -> str:
+def format_suffix(data: bytes | IO[bytes]) -> str:
     """The suffix, such as `.jpg`, of a picture file's content.
 
     Raises:
         ImageError: as `read_image`.
     """
-    with _limited(BytesIO(data)) as picture:
+    with _limited(BytesIO(data) if isinstance(data, bytes) else data) as picture:
         return {"JPEG": ".jpg", "TIFF": ".tif"}.get(picture.format or "", f".{picture.format}".lower())
 
 
@@ -175,14 +176,14 @@ def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return pixels if method is None else np.array(Image.fromarray(pixels).transpose(method))
 
 
-def _open(file: Path | BytesIO) -> Image.Image:
+def _open(file: Path | IO[bytes]) -> Image.Image:
     with _limited(file) as picture:
         picture.load()
         return ImageOps.exif_transpose(picture)
 
 
 @contextmanager
-def _limited(file: Path | BytesIO) -> Iterator[Image.Image]:
+def _limited(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """An opened picture file within the limits; whatever Pillow raises while it is open becomes an ImageError."""
     name = file if isinstance(file, Path) else "picture"
     if isinstance(file, Path) and os.path.exists(file) and not os.path.isfile(file):
@@ -193,14 +194,14 @@ def _limited(file: Path | BytesIO) -> Iterator[Image.Image]:
             with Image.open(file, formats=_FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width}x{picture.height}"
-                    raise ImageError(f"{name}: {size} is over the limit of 100 megapixels; shrink it")
+                    raise LargeImageError(f"{name}: {size} is over the limit of 100 megapixels; shrink it")
                 yield picture
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: over the limit of 100 megapixels; shrink it") from error
+        raise LargeImageError(f"{name}: over the limit of 100 megapixels; shrink it") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name}: not a picture this can read; want {' '.join(EXTENSIONS)}") from error
+        raise NoImageError(f"{name}: not a picture this can read; want {' '.join(EXTENSIONS)}") from error
     except ImageError:
         raise
     except Exception as error:  # on broken data Pillow's decoders raise anything: OSError, SyntaxError, struct.error...
@@ -222,6 +223,26 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
         raise OutputError(f"{path}: JPEG holds no transparency; use .png or .webp")
     with atomic_path(path) as temporary:
         try:
-            Image.fromarray(image).save(temporary, quality=JPEG_QUALITY)
+            _save(image, temporary)
         except ValueError as error:  # more pixels than the format holds
             raise OutputError(f"{path}: cannot be written ({error})") from error
+
+
+def encode_image(image: NDArray[np.uint8], format: str) -> bytes:
+    """The content of the file that `write_image` would write; `format` is png, webp or jpeg.
+
+    Raises:
+        OutputError: more pixels than the format holds.
+    """
+    file = BytesIO()
+    try:
+        _save(image, file, format)
+    except ValueError as error:
+        raise OutputError(
+            f"{image.shape[1]}x{image.shape[0]} pixels cannot be written as {format} ({error})"
+        ) from error
+    return file.getvalue()
+
+
+def _save(image: NDArray[np.uint8], file: Path | IO[bytes], format: str | None = None) -> None:
+    Image.fromarray(image).save(file, format, quality=JPEG_QUALITY)

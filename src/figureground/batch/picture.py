@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
+from figureground.arrays import Frame
 from figureground.backgrounds import Background
 from figureground.batch.compose import make_compose
 from figureground.batch.options import Options
@@ -20,5 +24,9 @@ def replace_picture(job: Job, engine: Engine, options: Options, background: Back
         ImageError: it cannot be read.
         OutputError: the result cannot be written.
     """
-    frame = read_image(job.input)
-    write_image(job.output, make_compose(options.kind, background)(frame, to_matte(engine(frame)), Fraction(0)))
+    write_image(job.output, make_picture(read_image(job.input), engine, options.kind, background))
+
+
+def make_picture(frame: Frame, engine: Engine, kind: str, background: Background | None) -> NDArray[np.uint8]:
+    """What a `kind` is of one frame: (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, as `make_compose` says."""
+    return make_compose(kind, background)(frame, to_matte(engine(frame)), Fraction(0))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from figureground.web.requests import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LIGHTS = ("live", "covered", "stopped")
 
 
-def exposition(state: dict[str, Any]) -> str:
-    """All figures of `Live.state()`, in base units: seconds, bytes, shares."""
+def exposition(state: dict[str, Any], more: Iterable[Metric] = ()) -> str:
+    """All figures of `Live.state()`, in base units: seconds, bytes, shares; and `more`."""
     lines = []
-    for name, kind, help, samples in _metrics(state):
+    for name, kind, help, samples in (*_metrics(state), *more):
         lines += [f"# HELP figureground_{name} {help}", f"# TYPE figureground_{name} {kind}"]
         lines += [f"figureground_{name}{labels} {float(value):.9g}" for labels, value in samples]
     return "\n".join(lines) + "\n"
 
 
-def _metrics(state: dict[str, Any]) -> Iterator[tuple[str, str, str, list[tuple[str, float]]]]:
+def _metrics(state: dict[str, Any]) -> Iterator[Metric]:
     latency, stages = state["latency_ms"], state["stages_ms"]
     yield "frames_total", "counter", "Pictures sent.", [("", state["frames"])]
     yield (

@@ -12,19 +12,20 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "figureground"
 BODY_SECONDS = 60.0
+LARGEST_BODY = 25_000_000  # bytes
 _HEADERS = {
     # 'wasm-unsafe-eval' lets WebAssembly be compiled and nothing be evaluated; blob: is what the user gave the page.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; "
@@ -40,7 +41,10 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:/@\s\[\]]+)(:\d{1,5})?")
 
 
 class Guard:
-    """ASGI middleware that answers by itself whoever may not ask; 421 wrong Host, 401 no token, 403 another site."""
+    """ASGI middleware that answers by itself whoever may not ask; 421 wrong Host, 401 no token, 403 another site.
+
+    Requests and WebSockets alike.
+    """
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str], token: str | None) -> None:
         self.app = app
@@ -48,31 +52,32 @@ class Guard:
         self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        request = Request(scope)
+        request = HTTPConnection(scope)
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
                 if message["status"] >= 400 and _is_long(request):
-                    headers["Connection"] = "close"  # else the rest would be read, and thrown away
+                    headers["Connection"] = "close"
                 headers.setdefault("Cache-Control", "no-cache" if is_page(request) else "no-store")
             await send(message)
 
         answer = self._refusal(request) or self._login(request) or self.app
         await answer(scope, receive, send_with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: HTTPConnection) -> Response | None:
         host = request.headers.get("host", "").lower()
         if not self._is_own(host, request.scope.get("server")):
             return refusal(421, "this address is not served here: open the one that figureground printed")
         origin = request.headers.get("origin")
-        is_change = request.method not in ("GET", "HEAD")
-        if (origin is None and is_change) or (origin is not None and not _is_same(origin, host)):
+        # Programs send no Origin, and browsers send one with whatever changes something. Behind /v1/ nothing does.
+        must = request.scope.get("method", "GET") not in ("GET", "HEAD") and not request.url.path.startswith("/v1/")
+        if (origin is None and must) or (origin is not None and not _is_same(origin, host)):
             return refusal(403, "only the page itself may ask for this: its Origin must equal its Host")
         if not is_page(request) and request.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
             return refusal(403, "only the page itself may ask for this, no other site")
@@ -85,7 +90,7 @@ class Guard:
         # The address that the connection came to, in figures, is no name that somebody could have rebound.
         return match[1] in self.hosts or (server is not None and _is_address(match[1].strip("[]"), server[0]))
 
-    def _login(self, request: Request) -> Response | None:
+    def _login(self, request: HTTPConnection) -> Response | None:
         """None for whoever has the token; else how to give it, or, where the address holds it, a cookie for later."""
         if self.token is None:
             return None
@@ -94,11 +99,15 @@ class Guard:
             return None
         if _equal(request.cookies.get(COOKIE, ""), _cookie(self.token)):
             return None
-        if request.method == "GET" and _equal(request.query_params.get("token", ""), self.token):
+        if request.scope.get("method") == "GET" and _equal(request.query_params.get("token", ""), self.token):
             return self._with_cookie(request)
-        return refusal(401, "this needs the token of --token-file: open the address once as  /?token=TOKEN")
+        return refusal(
+            401,
+            "this needs the token of --token-file: open the address once as  /?token=TOKEN, or send it as  "
+            "Authorization: Bearer TOKEN",
+        )
 
-    def _with_cookie(self, request: Request) -> Response:
+    def _with_cookie(self, request: HTTPConnection) -> Response:
         assert self.token is not None
         rest = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
         # One slash: "//elsewhere" would lead to another site.
@@ -108,19 +117,23 @@ class Guard:
         return answer
 
 
-def refusal(status: int, message: str) -> JSONResponse:
+def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Every answer but a good one looks like this: one line for the user under `error`."""
-    return JSONResponse({"error": message}, status)
+    return JSONResponse({"error": message}, status, headers)
 
 
-def is_page(request: Request) -> bool:
+def is_page(request: HTTPConnection) -> bool:
     """Whether a request is for the page's own files."""
-    return not request.url.path.startswith(("/api/", "/metrics"))
+    return not request.url.path.startswith(("/api/", "/v1/", "/metrics"))
 
 
-def _is_long(request: Request) -> bool:
+def _is_long(request: HTTPConnection) -> bool:
+    """Whether the rest of a refused body is not even to be read and thrown away.
+
+    To hang up may take the answer with it, so whoever sends no more than is allowed may finish (within `HEAD_SECONDS`).
+    """
     length = request.headers.get("content-length", "0")
-    return "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > 65_536
+    return "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > LARGEST_BODY
 
 
 def _equal(given: str, right: str) -> bool:
@@ -184,7 +197,7 @@ def check_type(request: Request, *wanted: str) -> str:
     return kind
 
 
-async def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def read_body(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """A body in pieces; no more of it is read than `limit` bytes, nor for longer than a minute.
 
     Raises:
@@ -194,15 +207,19 @@ async def read_body(request: Request, limit: int) -> AsyncIterator[bytes]:
     declared, total = request.headers.get("content-length", ""), 0
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise too_large
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for piece in request.stream():
-                total += len(piece)
-                if total > limit:
-                    raise too_large
-                yield piece
-    except TimeoutError as error:
-        raise HTTPException(408, f"the upload took over {BODY_SECONDS:.0f} seconds") from error
+    stream, until = request.stream(), asyncio.get_running_loop().time() + BODY_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(until):  # around no yield: it would strike whoever uses the piece
+                piece = await anext(stream, None)
+        except TimeoutError as error:
+            raise HTTPException(408, f"the upload took over {BODY_SECONDS:.0f} seconds") from error
+        if piece is None:
+            return
+        total += len(piece)
+        if total > limit:
+            raise too_large
+        yield piece
 
 
 async def read_json(request: Request, limit: int = 16_384) -> object:

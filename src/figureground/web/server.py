@@ -1,4 +1,4 @@
-"""The server of the page: Starlette routes, and uvicorn to run them; docs/serve.md says what they are and why so."""
+"""The server of the page and of the service: Starlette routes; docs/serve.md says what they are and why so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-import uvicorn
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,7 +24,9 @@ from starlette.staticfiles import StaticFiles
 from figureground.errors import FigureGroundError, OutputError
 from figureground.web import metrics
 from figureground.web.control import GIVEN, Control
+from figureground.web.running import CONNECTIONS, Server, make_server
 from figureground.web.safety import Guard, Places, check_type, read_body, read_json, refusal
+from figureground.web.service import Service
 from figureground.web.streams import Held, Preview, pictures, states
 from figureground.web.uploads import (
     MAX_BYTES,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SHORTEST_TOKEN = 16
-_CONNECTIONS = 64
 
 
 def serve(live: Live, host: str, port: int, token: str | None) -> None:
@@ -61,7 +61,8 @@ def serve(live: Live, host: str, port: int, token: str | None) -> None:
         raise FigureGroundError(f"the token has {len(token)} characters, want at least {SHORTEST_TOKEN}")
     listener = _listen(host, port)
     hosts = LOOPBACK if _is_loopback(host) else frozenset({_bracketed(host), socket.gethostname().lower()})
-    server = make_server(make_app(live, data_folder(), token, hosts))
+    app = make_app(live, data_folder(), token, hosts)
+    server = make_server(app, app.state.service.busy)
     address = f"http://{_bracketed(host)}:{listener.getsockname()[1]}/"
     print(f"figureground: {address}{'' if token is None else '?token=TOKEN'}", file=sys.stderr, flush=True)
     Thread(target=_end_with, args=(live, server), daemon=True).start()
@@ -69,35 +70,15 @@ def serve(live: Live, host: str, port: int, token: str | None) -> None:
         server.run(sockets=[listener])
 
 
-def _end_with(live: Live, server: uvicorn.Server) -> None:
+def _end_with(live: Live, server: Server) -> None:
     live.ended.wait()
     server.should_exit = True
-
-
-def make_server(app: Starlette) -> uvicorn.Server:
-    """uvicorn for `app`, which learns when it ends: streams end with it, not after it."""
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # what a client says of itself is not believed
-        server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=5,
-    )
-    server = uvicorn.Server(config)
-    app.state.is_ending = lambda: server.should_exit
-    return server
 
 
 def make_app(live: Live, folder: Path, token: str | None, hosts: frozenset[str] | set[str]) -> Starlette:
     """The application: `folder` holds the backgrounds kept, `hosts` the names (no port) it may be asked for under."""
     control, preview = Control(live, Backgrounds(folder)), Preview(live)
+    service = Service(control.state()["settings"]["device"])
     events, previews, uploads = Places(8, "pages"), Places(4, "previews"), Places(1, "uploads")
 
     def state(request: Request) -> Response:
@@ -111,7 +92,8 @@ def make_app(live: Live, folder: Path, token: str | None, hosts: frozenset[str] 
         return Held(parts, "multipart/x-mixed-replace; boundary=frame", previews)
 
     def scrape(request: Request) -> Response:
-        return Response(metrics.exposition(control.state()), media_type=metrics.CONTENT_TYPE)
+        own = service.requests.metrics(service.work.in_hand, service.streams.taken)
+        return Response(metrics.exposition(control.state(), own), media_type=metrics.CONTENT_TYPE)
 
     routes = [
         Route("/api/state", state),
@@ -120,6 +102,7 @@ def make_app(live: Live, folder: Path, token: str | None, hosts: frozenset[str] 
         Route("/metrics", scrape),
         *_control_routes(control),
         *_background_routes(control, uploads),
+        *service.routes(),
         Mount("/", StaticFiles(directory=STATIC, html=True))
         if (STATIC / "index.html").is_file()
         else Route("/", _unbuilt),
@@ -127,6 +110,7 @@ def make_app(live: Live, folder: Path, token: str | None, hosts: frozenset[str] 
     guard = Middleware(Guard, hosts=frozenset(hosts), token=token)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=_HANDLERS)
     app.state.is_ending = lambda: False
+    app.state.service = service
     return app
 
 
@@ -217,9 +201,7 @@ def _unbuilt(request: Request) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = refusal(error.status_code, error.detail)
-    answer.headers.update(error.headers or {})
-    return answer
+    return refusal(error.status_code, error.detail, error.headers)
 
 
 async def _on_wrong_call(request: Request, error: Exception) -> Response:
@@ -245,7 +227,7 @@ _HANDLERS = {
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+        return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{host} port {port}: cannot be served from ({reason}); choose another --port") from error

@@ -27,8 +27,9 @@ from figureground.backgrounds import cover
 from figureground.errors import BackgroundError, InputError, OutputError
 from figureground.images import EXTENSIONS, encode_jpeg, picture_size, read_image, write_image
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
+from figureground.web.safety import LARGEST_BODY
 
-MAX_BYTES = 25_000_000
+MAX_BYTES = LARGEST_BODY
 MAX_KEPT = 50
 LONGEST_SIDE = 3840  # of a picture kept, in pixels; a larger one is made smaller
 _MAX_PICTURE = 50_000_000  # pixels

@@ -23,7 +23,12 @@ nitpicky = True
 myst_heading_anchors = 4  # so that page.md#a-heading leads where it leads in the repository
 highlight_language = "none"
 html_theme = "alabaster"
-html_theme_options = {"page_width": "1200px", "sidebar_width": "230px", "fixed_sidebar": True, "font_family": "sans-serif"}
+html_theme_options = {
+    "page_width": "1200px",
+    "sidebar_width": "230px",
+    "fixed_sidebar": True,
+    "font_family": "sans-serif",
+}
 html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
 html_copy_source = False
 html_show_sourcelink = False

@@ -188,7 +188,9 @@ def allowed(command: str) -> tuple[int, ...]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the pages' commands are those of a POSIX shell")
-@pytest.mark.parametrize("page", [page for page in PAGES if page != WALKED and to_run(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != WALKED and to_run(page)], ids=lambda page: page.name
+)
 def test_commands_and_python_run(page: Path, files: Path, surroundings: dict[str, str], tmp_path: Path) -> None:
     folder = shutil.copytree(files, tmp_path / "files")
     for where, line in to_run(page):

@@ -77,7 +77,9 @@ def test_it_loads_nothing_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert [address for address in Links(page).loads if is_foreign(address)] == [], page
     for sheet in site.rglob("*.css"):
-        assert re.findall(r"""url\(["']?(?:[a-z]+:)?//[^)]*|@import[^;]*//[^;]*""", sheet.read_text("utf-8")) == [], sheet
+        assert re.findall(r"""url\(["']?(?:[a-z]+:)?//[^)]*|@import[^;]*//[^;]*""", sheet.read_text("utf-8")) == [], (
+            sheet
+        )
 
 
 def test_what_leads_nowhere_fails_the_build(tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ def test_nothing_is_decided_by_the_wall_clock() -> None:
     """It is printed, in the lines of `live --json`, and noted in TensorBoard's events, which nothing here reads."""
     root = Path(figureground.__file__).parent
     readers = {
-        str(path.relative_to(root)) for path in root.rglob("*.py") if WALL_CLOCK.search(path.read_text(encoding="utf-8"))
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if WALL_CLOCK.search(path.read_text(encoding="utf-8"))
     }
     assert readers == {"cli_live.py", "training/events.py"}

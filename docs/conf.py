@@ -22,14 +22,10 @@ exclude_patterns = [".*", "web", "tests", "scripts", "benchmarks", "checkpoints"
 nitpicky = True
 myst_heading_anchors = 4  # so that page.md#a-heading leads where it leads in the repository
 highlight_language = "none"
-html_theme = "alabaster"
-html_theme_options = {
-    "page_width": "1200px",
-    "sidebar_width": "230px",
-    "fixed_sidebar": True,
-    "font_family": "sans-serif",
-}
-html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
+html_theme = "furo"
+html_title = project
+html_static_path = ["style"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sourcelink = False
 

@@ -87,7 +87,7 @@ def test_what_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
     docs = tmp_path / "source" / "docs"
     docs.mkdir(parents=True)
     links = "[a](gone.md) [b](other.md#lost) [c](#absent) ![d](missing.png) [e](other.md#there)"
-    (docs / "index.md").write_text(f"# A\n\n## Pages\n\n[other](other.md)\n\n{links}\n", encoding="utf-8")
+    (docs / "index.md").write_text(f"# A\n\n{links}\n\n## Pages\n\n[other](other.md)\n", encoding="utf-8")
     (docs / "other.md").write_text("# Other\n\n## There\n\n[here](#there)\n", encoding="utf-8")
     (docs / "lonely.md").write_text("# Lonely\n", encoding="utf-8")
     done = build(tmp_path / "source", tmp_path / "site")

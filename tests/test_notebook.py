@@ -23,7 +23,7 @@ pytest.importorskip("tensorflow", reason="the notebook needs pip install 'figure
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "from_photographs_to_a_unet.ipynb"
 CELLS: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-SMALLER = "WIDTH, SIZE, BATCH, EPOCHS = 1 / 32, 64, 4, 3\nCAMERA, SECONDS = 'camera.mp4', 3.0"
+SMALLER = "WIDTH, SIZE, BATCH, EPOCHS = 1 / 8, 64, 4, 9\nCAMERA, SECONDS = 'camera.mp4', 3.0"
 # Reads cells from stdin and runs them one after the other in one namespace, as a notebook does.
 KERNEL = """\
 import json, sys, matplotlib
@@ -78,10 +78,16 @@ def test_it_goes_the_whole_way(printed: str) -> None:
     assert "photographs/supervisely: supervisely, 12 pictures" in printed
     assert re.search(r"annotations: \d+ accepted, 0 repaired, 0 rejected", printed)
     assert "31,031,745 parameters at full width" in printed
-    assert len(re.findall(r"^epoch \d: loss", printed, re.MULTILINE)) == 3
+    assert len(re.findall(r"^epoch \d: loss", printed, re.MULTILINE)) == 9
     assert re.search(r"^nobody, anywhere +0\.\d+ +0\.000", printed, re.MULTILINE)
     assert re.search(r"^the shipped `small` +[01]\.\d+", printed, re.MULTILINE)
     assert re.search(r"figures shown: 1\d", printed)
+
+
+def test_its_network_learns(printed: str) -> None:
+    found = re.search(r"^this U-Net +0\.\d+ +(0\.\d+)", printed, re.MULTILINE)
+    assert found
+    assert float(found[1]) > 0.5
 
 
 def test_the_live_loop_ran(printed: str) -> None:

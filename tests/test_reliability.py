@@ -86,7 +86,7 @@ def is_worker(process: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells a process's children under /proc")
 def test_a_worker_killed_for_its_memory_is_told_and_the_next_run_goes_on(tmp_path: Path) -> None:
     """The kernel kills a process that takes too much with SIGKILL, as this does."""
-    source = coco.write(tmp_path / "c", items(tmp_path / "p", 150, ".jpg", 320, 240), "runs")
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 100, ".jpg", 320, 240), "runs")
     line = [*COMMAND, "prepare", str(source), "--output", str(tmp_path / "d")]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: len(list((tmp_path / "d").glob("masks/*.png"))) > 5, process)
@@ -100,7 +100,7 @@ def test_a_worker_killed_for_its_memory_is_told_and_the_next_run_goes_on(tmp_pat
     assert "Traceback" not in said
     assert (tmp_path / "d" / STATE).exists()
     assert subprocess.run(line, capture_output=True).returncode == 0
-    assert len(read_manifest(tmp_path / "d")) == 150
+    assert len(read_manifest(tmp_path / "d")) == 100
 
 
 READ_ONLY = 'mount --bind d d && mount -o remount,bind,ro d && ! touch d/x 2>/dev/null && exec "$@"'
@@ -130,11 +130,11 @@ WALL_CLOCK = re.compile(
 
 
 def test_nothing_is_decided_by_the_wall_clock() -> None:
-    """It is printed, in the lines of `live --json`, and noted in TensorBoard's events, which nothing here reads."""
+    """It is printed, with what `live` and its governor say, and noted in TensorBoard's events, which nothing reads."""
     root = Path(figureground.__file__).parent
     readers = {
         str(path.relative_to(root))
         for path in root.rglob("*.py")
         if WALL_CLOCK.search(path.read_text(encoding="utf-8"))
     }
-    assert readers == {"cli_live.py", "training/events.py"}
+    assert readers == {"cli_live.py", "live/loop.py", "training/events.py"}

@@ -13,7 +13,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from blocks import Block, blocks, excuse, is_synopsis
 from figureground.arrays import Frame
 from figureground.cli import app
 from figureground.images import write_image
+from offline import surroundings, without_network
 from scenes import noise, plain
 from training_data import write_dataset
 from videos import H264, make_video
@@ -37,18 +37,6 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*
 WALKED = ROOT / "docs" / "own-data.md"  # test_own_data.py runs it
 EXIT_CODES = {"doctor": (0, 1)}  # 1: something is absent on this machine
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-NO_SOCKETS = """\
-import os, socket, sys
-
-def refuse(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto") and not (
-        event == "socket.connect" and arguments[0].family == socket.AF_UNIX
-    ):
-        os.write(2, f"a socket was used: {event} {arguments!r}\\n".encode())
-        os._exit(99)
-
-sys.addaudithook(refuse)
-"""
 
 
 def of_kind(kind: str) -> list[Block]:
@@ -157,22 +145,8 @@ def ran() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which `figureground` and `python` are those under test, and no socket leads anywhere."""
-    folder = tmp_path_factory.mktemp("bin")
-    for program, line in {"figureground": '-m figureground "$@"', "python": '"$@"'}.items():
-        (folder / program).write_text(f'#!/bin/sh\nexec "{sys.executable}" {line}\n', encoding="utf-8")
-        (folder / program).chmod(0o755)
-    (folder / "sitecustomize.py").write_text(NO_SOCKETS, encoding="utf-8")
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": path}
-
-
-def without_network() -> list[str]:
-    """What a command begins with to be run in a network namespace that has no interfaces, where that can be had."""
-    unshare = shutil.which("unshare")
-    can = unshare is not None and subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode == 0
-    return [str(unshare), "-rn"] if can else []
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return surroundings(tmp_path_factory.mktemp("bin"))
 
 
 def to_run(page: Path) -> list[tuple[str, list[str]]]:
@@ -197,13 +171,13 @@ def allowed(command: str) -> tuple[int, ...]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page != WALKED and to_run(page)], ids=lambda page: page.name
 )
-def test_commands_and_python_run(page: Path, files: Path, surroundings: dict[str, str], ran: set[str]) -> None:
+def test_commands_and_python_run(page: Path, files: Path, offline: dict[str, str], ran: set[str]) -> None:
     for where, line in to_run(page):
         key = " ".join(line[-1].partition(" #")[0].split())
         if key in ran:
             continue
         done = subprocess.run(
-            [*without_network(), *line], cwd=files, env=surroundings, capture_output=True, text=True, timeout=300
+            [*without_network(), *line], cwd=files, env=offline, capture_output=True, text=True, timeout=300
         )
         assert done.returncode in allowed(where), f"{where}\n{done.stdout[-500:]}{done.stderr[-2000:]}"
         ran.add(key)
@@ -215,7 +189,7 @@ def test_most_pages_have_something_to_run() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the pages' commands are those of a POSIX shell")
-def test_a_socket_would_be_noticed(surroundings: dict[str, str]) -> None:
+def test_a_socket_would_be_noticed(offline: dict[str, str]) -> None:
     program = "import socket; socket.create_connection(('127.0.0.1', 9))"
-    done = subprocess.run(["bash", "-c", f'python -c "{program}"'], env=surroundings, capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", f'python -c "{program}"'], env=offline, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("a socket was used")) == (99, 1)

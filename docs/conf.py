@@ -34,11 +34,11 @@ def navigation(page: str) -> str:
     """Hidden tables of contents: one for each heading of the second level, of the pages linked below it."""
     trees = []
     for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
-        links = re.findall(r"\]\(([^)#:]+)\.md\)", section)
-        names = ["/" + os.path.normpath(PurePosixPath(root_doc).parent / link) for link in dict.fromkeys(links)]
-        if names:
+        links = re.findall(r"\[([^\]]+)\]\(([^)#:]+)\.md\)", section)
+        entries = [f"{text} </{os.path.normpath(PurePosixPath(root_doc).parent / link)}>" for text, link in links]
+        if entries:
             caption = section.partition("\n")[0]
-            trees.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```", ""]))
+            trees.append("\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""]))
     return "\n".join(trees)
 
 

@@ -22,7 +22,7 @@ from figureground.data.manifest import read_manifest
 from figureground.data.prepare import STATE
 from scenes import GREEN, plain
 from training_data import write_dataset
-from videos import H264, make_video
+from videos import H264, make_video, read_film
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -63,14 +63,13 @@ def eventually(holds: Callable[[], object], process: subprocess.Popen[str]) -> N
 def test_replace_killed_in_a_video_leaves_no_file_that_looks_whole(tmp_path: Path) -> None:
     make_video(tmp_path / "a.mp4", [plain(64, 48, GREEN)] * 3, look=H264)
     make_video(tmp_path / "b.mp4", [plain(64, 48, GREEN)] * 900, look=H264)
-    line = [*COMMAND, "replace", "a.mp4", "b.mp4", "--output", "out"]
+    line, out = [*COMMAND, "replace", "a.mp4", "b.mp4", "--output", "out"], tmp_path / "out"
     with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        eventually(lambda: any((tmp_path / "out").glob(".b.*.part.mp4")), process)
+        eventually(lambda: (out / "a.mp4").exists() and any(out.glob(".b.*.part.mp4")), process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    names = os.listdir(tmp_path / "out")
-    assert "a.mp4" in names
-    assert all(name == "a.mp4" or name.startswith(".b.") for name in names)
+    assert all(name == "a.mp4" or name.startswith(".b.") for name in os.listdir(out))
+    assert len(read_film(out / "a.mp4").pictures) == 3
 
 
 def children(process: int) -> list[int]:

@@ -12,7 +12,7 @@ PAGE := $(shell find web -name node_modules -prune -o -type f -print) src/figure
 # Of the machine, or the one from PyPI that a stamp below installs where there is none.
 NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo dev web static test backends fuzz check bench docs lock clean
+.PHONY: demo dev web static test backends package fuzz check bench docs lock clean
 
 demo: $(VENV)/.runtime .cache/astronaut.png
 	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
@@ -35,12 +35,18 @@ backends: $(VENV)/.dev
 	@$(PIP) install torch==2.13.0
 	@$(RUN) -m pytest tests/test_backends.py tests/test_devices.py -k torch
 
-# Every reader of annotations against made-up bytes, SECONDS each; what is found is kept in .cache/fuzz.
+# Everything that reads what strangers hand in against made-up bytes, SECONDS each; what is found is kept in .cache/fuzz.
 fuzz: $(VENV)/.dev
-	@for target in $$($(RUN) tests/fuzz_readers.py --list); do \
-		echo "$$target"; \
-		$(RUN) tests/fuzz_readers.py $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
+	@for script in tests/fuzz_readers.py tests/fuzz_inputs.py; do \
+		for target in $$($(RUN) $$script --list); do \
+			echo "$$target"; \
+			$(RUN) $$script $$target .cache/fuzz/$$target -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
+		done; \
 	done
+
+# Sdist and wheel, installed in an environment of its own and used there; dist/ keeps them and a list of what is in it.
+package: $(VENV)/.dev $(VENV)/.web
+	@$(RUN) scripts/check_package.py requirements/runtime.lock .cache/astronaut.png dist
 
 check: $(VENV)/.dev $(VENV)/.web
 	@$(RUN) -m ruff check .

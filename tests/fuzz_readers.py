@@ -3,21 +3,15 @@
     python tests/fuzz_readers.py TARGET FOLDER [libFuzzer's options, as -max_total_time=60]
     python tests/fuzz_readers.py --list
 
-FOLDER keeps what is learnt (corpus/), what went wrong (crash-*, timeout-*, oom-*: give one after the options to run
-it alone) and the files that are read. Whatever the bytes are, a reader gives records that can be stored and shapes
-that can be drawn, or raises a FigureGroundError.
+Whatever the bytes are, a reader of annotations gives records that can be stored and shapes that can be drawn, or
+raises a FigureGroundError. What FOLDER is for: fuzzing.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import random
-import re
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +31,7 @@ from annotated.synthetic import assert_sound
 from figureground.data.records import Folder, Picture
 from figureground.errors import FigureGroundError
 from figureground.images import write_image
+from fuzzing import Target, main, of_text
 
 json_stream.CHUNK = xml_stream.CHUNK = 64  # so that some inputs are read in pieces, as large files are
 HEIGHT, WIDTH = 48, 64
@@ -46,23 +41,6 @@ a,images/a.jpg,masks/a.png,64,48,s,a,train,0.5000,00,CC-BY
 "a, b",images/b.jpg,masks/b.png,64,48,s,b,val,0.5000,00,
 """
 _PICTURE = TypeAdapter(Picture)
-# What numbers, words and the like are replaced by, beside each other.
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?|[\[\]{}<>,;:=]|\w+')
-_PIECES = tuple(
-    b'0|-1|1|2|64|1e9|-1e-9|1e999|NaN|99999999999999999999|0.5|[]|{}|""|null|true|"person"|"\\ud800"|,|:|;|"|\'|\n'.split(
-        b"|"
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """`file`, of a source in the folder `source`, is what the bytes are written to before `run` is called with it."""
-
-    source: Path
-    file: Path
-    seeds: list[bytes]
-    run: Callable[[Path, Path], object]  # file, source
 
 
 def items(folder: Path) -> list[Item]:
@@ -123,11 +101,6 @@ def of_labels(folder: Path, writer: ModuleType, way: str, name: str, labels: str
     return Target(source, source / name, [(source / name).read_bytes()], lambda file, source: read(annotation, source))
 
 
-def of_text(folder: Path, run: Callable[[Path], object], *seeds: bytes) -> Target:
-    folder.mkdir(parents=True, exist_ok=True)
-    return Target(folder, folder / "input", list(seeds), lambda file, source: run(file))
-
-
 def prepared(folder: Path) -> Target:
     source = written(folder, masks, "binary")
     return Target(source, source / "manifest.csv", [MANIFEST.encode()], reading("prepared"))
@@ -177,59 +150,5 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
 }
 
 
-def main(name: str, folder: Path, options: Sequence[str]) -> None:
-    target = TARGETS[name](folder)
-    corpus = folder / "corpus"
-    corpus.mkdir(exist_ok=True)
-    for number, seed in enumerate(target.seeds):
-        (corpus / f"seed-{number:02}").write_bytes(seed)
-    limits = [
-        f"-artifact_prefix={folder}/",
-        "-rss_limit_mb=1024",
-        "-timeout=10",
-        "-max_len=4096",
-        "-print_final_stats=1",
-    ]
-    inputs = [] if any(not option.startswith("-") for option in options) else [str(corpus)]
-    atheris.Setup([sys.argv[0], *limits, *options, *inputs], Once(target), custom_mutator=mutated)
-    atheris.Fuzz()
-
-
-class Once:
-    """Runs a target on some bytes."""
-
-    def __init__(self, target: Target) -> None:
-        self._target, self._number = target, 0
-
-    def __call__(self, data: bytes) -> None:
-        self._number += 1
-        self._target.file.write_bytes(data)
-        # Files written within one tick of the clock are told apart all the same, for what is kept by their times.
-        os.utime(self._target.file, ns=(self._number, self._number))
-        try:
-            self._target.run(self._target.file, self._target.source)
-        except FigureGroundError as error:
-            str(error).encode()
-
-
-def mutated(data: bytes, most: int, seed: int) -> bytes:
-    """Bytes changed by libFuzzer, or some tokens replaced, doubled or taken out, which leaves more of them readable."""
-    rng = random.Random(seed)
-    tokens = list(_TOKENS.finditer(data))
-    if not tokens or rng.random() < 0.4:
-        return bytes(atheris.Mutate(data, most))
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        tokens = list(_TOKENS.finditer(data)) or tokens
-        at = rng.choice(tokens)
-        piece = rng.choice((b"", at[0] * 2, rng.choice(_PIECES), rng.choice(tokens)[0], rng.choice(_PIECES)))
-        data = data[: at.start()] + piece + data[at.end() :]
-    return data[:most]
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
-        print(*TARGETS)
-    elif len(sys.argv) < 3 or sys.argv[1] not in TARGETS:
-        sys.exit(f"want TARGET FOLDER [libFuzzer's options]; targets: {' '.join(TARGETS)}")
-    else:
-        main(sys.argv[1], Path(sys.argv[2]).resolve(), sys.argv[3:])
+    main(TARGETS)

@@ -114,6 +114,22 @@ def test_a_broken_model_shows_the_cover(page: Page, tmp_path: Path, fault: Fault
     assert (figures > 0) == (fault != "shape")  # between the faults it goes on
 
 
+def test_a_worker_that_hangs_has_its_last_picture_taken_away(page: Page, tmp_path: Path) -> None:
+    """It can draw nothing then, not even the cover, and the last picture would pass for a live one."""
+    use_model(page, save_marked(tmp_path / "marked.onnx"))
+    choose_green(page)
+    begin(page)
+    expect(page.locator("#light-word")).to_have_text("Live")
+    assert page.locator("#picture").evaluate("canvas => canvas.style.filter") == ""
+    (worker,) = (each for each in page.workers if "worker" in each.url)
+    worker.evaluate("() => void setTimeout(() => { const end = Date.now() + 6000; while (Date.now() < end); }, 0)")
+    expect(page.locator("#light-word")).to_have_text("Covered")
+    expect(page.locator("#light-reason")).to_contain_text("hangs")
+    assert "blur" in page.locator("#picture").evaluate("canvas => canvas.style.filter")
+    expect(page.locator("#light-word")).to_have_text("Live")  # and back, once it draws again
+    assert page.locator("#picture").evaluate("canvas => canvas.style.filter") == ""
+
+
 def test_without_a_model_the_camera_is_let_go(page: Page) -> None:
     def absent(route: Route) -> None:
         route.fulfill(status=404)

@@ -13,8 +13,9 @@ import pytest
 from figureground.camera import CameraInfo
 from figureground.doctor import Check, checks, linux, machine, parts, report
 from figureground.doctor.check import tried
-from figureground.engine import shipped_models, usable_devices
+from figureground.engine import shipped_models
 from figureground.errors import ModelError
+from figureground.sessions import usable_devices
 from figureground.virtualcam import MODPROBE
 
 RELEASE = os.uname().release if hasattr(os, "uname") else ""

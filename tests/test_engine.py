@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import figureground.engine
 import figureground.models
 from figureground.arrays import Frame
-from figureground.engine import SESSIONS, Engine, shipped_models, usable_devices
+from figureground.engine import SESSIONS, Engine, shipped_models
 from figureground.errors import ArrayError, ModelError
+from figureground.sessions import usable_devices
 from networks import Shape, save_network
 from scenes import BLUE, RED, noise, plain
 
@@ -216,7 +217,9 @@ def test_every_shipped_model_loads_and_is_described() -> None:
         assert Engine(name).size == card["size"]
         assert card["licence"] == "LicenseRef-figureground-weights"
         assert card["scores"]["overall"]["accuracy"] > 0.955  # what the README says
-        assert (Path(figureground.models.__file__).parent / "cards" / f"{name}.md").exists()
+        page = (Path(figureground.models.__file__).parent / "cards" / f"{name}.md").read_text(encoding="utf-8")
+        for source, scores in card["scores"].items():
+            assert f"| {source} | {scores['pictures']} | {scores['accuracy']:.4f} | {scores['iou']:.3f} (" in page
 
 
 def test_threads_that_share_an_engine_get_the_alpha_of_their_own_frame(astronaut: Frame) -> None:

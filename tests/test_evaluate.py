@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -337,7 +337,8 @@ def test_every_measure_by_hand(dataset: Path) -> None:
 def test_sizes(dataset: Path) -> None:
     result = evaluate(perfect, dataset)
     assert {size: scores.pictures for size, scores in result.sizes.items()} == {"nobody": 1, "medium": 1, "large": 2}
-    assert [size_of(coverage) for coverage in (0, 0.0999, 0.1, 0.3999, 0.4, 1)] == [
+    picture = result.pictures[0]
+    assert [size_of(replace(picture, coverage=share)) for share in (0, 0.0999, 0.1, 0.3999, 0.4, 1)] == [
         "nobody",
         "small",
         "medium",
@@ -345,6 +346,28 @@ def test_sizes(dataset: Path) -> None:
         "large",
         "large",
     ]
+
+
+def test_brightness_is_that_of_the_persons_pixels(tmp_path: Path) -> None:
+    """White people in a black room are bright, black ones in a white room dark; nobody is in no group."""
+    matte = np.zeros((40, 40), np.uint8)
+    matte[10:30, 10:30] = 255
+    people = {"bright": (255, 0), "dark": (0, 255), "middling": (100, 0), "nobody": (0, 255)}
+    rows = []
+    for name, (person, room) in people.items():
+        mask = np.zeros_like(matte) if name == "nobody" else matte
+        frame = np.where(mask[:, :, None] == 255, person, room).repeat(3, axis=2).astype(np.uint8)
+        rows.append(write_picture(tmp_path, name, frame, mask))
+    write_manifest(tmp_path, rows)
+    result = evaluate(all_person, tmp_path)
+    assert {picture.id: picture.brightness for picture in result.pictures} == {
+        "bright": 255,
+        "dark": 0,
+        "middling": 100,
+        "nobody": None,
+    }
+    assert [*result.brightnesses] == ["dark", "middling", "bright"]
+    assert {scores.pictures for scores in result.brightnesses.values()} == {1}
 
 
 def test_pictures_and_curves(dataset: Path) -> None:

@@ -16,7 +16,7 @@ PACKAGE = "figureground"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
     ("arrays", "atomic"),
-    ("images", "frames", "preprocess", "smoothing"),
+    ("images", "frames", "preprocess", "smoothing", "sessions"),
     ("refine",),
     ("engine", "temporal", "people", "compositor", "sources", "camera.*"),
     ("sinks", "virtualcam", "backgrounds", "pipeline"),
@@ -40,7 +40,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "torch": "training.",
     "onnx": "training.",
     "matplotlib": "training.",
-    "onnxruntime": ("engine", "training.export_onnx"),  # the latter for its quantisation only
+    "onnxruntime": ("sessions", "training.export_onnx"),  # the latter for its quantisation only
     "openvino": "evaluation.exported",
     "ai_edge_litert": "evaluation.exported",
     "pyvirtualcam": "virtualcam",

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from figureground.engine import PROVIDERS, usable_devices
 from figureground.errors import BackgroundError, FigureGroundError, ModelError, OutputError, SettingError
 from figureground.images import write_image
 from figureground.live import Live, Settings, parts
 from figureground.live.outputs import Pipe, recording
+from figureground.sessions import PROVIDERS, usable_devices
 from marked import Oracle, leaked, shown
 from scenes import GREEN, plain
 from watching import FAULTS, SIZE, Eye, wait_for, write_room

@@ -313,3 +313,34 @@ def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     with VideoSource(Path("2024-05-01T10:30.mkv")) as source:
         assert len(list(source)) == 3
+
+
+def test_a_recording_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
+    """As browsers record a call whose bandwidth changes; found by fuzzing."""
+    path = tmp_path / "call.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        container.start_encoding()
+        for number, size in enumerate([(64, 48), (64, 48), (32, 24), (96, 72), (64, 48)]):
+            coder = av.CodecContext.create("mjpeg", "w")
+            coder.width, coder.height, coder.pix_fmt, coder.time_base = *size, "yuvj420p", Fraction(1, 10)
+            frame = av.VideoFrame.from_ndarray(plain(*size, (0, 40 * number, 0)), "rgb24").reformat(format="yuvj420p")
+            frame.pts = 0
+            for packet in [*coder.encode(frame), *coder.encode(None)]:
+                packet.pts = packet.dts = number
+                packet.time_base, packet.stream = Fraction(1, 10), stream
+                container.mux(packet)
+    with VideoSource(path) as source:
+        frames = list(source)
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 5
+    for number, frame in enumerate(frames):
+        assert np.abs(frame.astype(int) - (0, 40 * number, 0)).max() <= 6
+
+
+def test_a_codec_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    path = make_video(tmp_path / "film.mp4", counting(3), 25, H264)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
+    with pytest.raises(VideoError, match=r"film\.mp4: its video is of a kind that this FFmpeg does not know"):
+        VideoSource(path)

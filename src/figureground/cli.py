@@ -21,18 +21,33 @@ import typer
 from figureground import cli_data, cli_live, cli_training
 from figureground.errors import FigureGroundError
 from figureground.terminal import Json, complain, parse_size, progress_bar
+from figureground.version import __version__
 
 if TYPE_CHECKING:
     from figureground.batch import Result
 
 app = typer.Typer(
-    help="Cut people out of pictures and video, in real time, on your own machine.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 INTERRUPTED = 130
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"figureground {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Cut people out of pictures and video, in real time, on your own machine."""
 
 
 def main() -> None:

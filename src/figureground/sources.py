@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from figureground.arrays import Frame
@@ -76,6 +78,8 @@ class VideoSource:
         if self._container.format.name.startswith("matroska") and _segment_end(self.path) > self.path.stat().st_size:
             raise VideoError(f"{self.path}: cut short, the file ends before the video does")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise VideoError(f"{self.path}: its video is of a kind that this FFmpeg does not know")
         self._stream.thread_type = "AUTO"
         self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
         self.tick = Fraction(self._stream.time_base or Fraction(1, 90_000))
@@ -123,6 +127,8 @@ class VideoSource:
                 self.time = frame.pts * self.tick - self.begin
             with self._naming_damage():
                 picture = to_frame(frame, self.colorspace, self._reformatter)
+            if picture.shape[:2] != (self.height, self.width):  # recordings of a call change their size on the way
+                picture = np.asarray(cv2.resize(picture, (self.width, self.height)), np.uint8)
             yield picture
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""A model against a dataset's masks: every picture, source by source, by the person's size, over all."""
+"""A model against a dataset's masks: every picture, source by source, by the person's size and brightness, over all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from figureground.images import read_image, read_matte
 Segment = Callable[[Frame], Alpha]
 MEASURES = tuple(field.name for kind in (Scores, AlphaScores) for field in fields(kind))
 SMALL, LARGE = 0.1, 0.4  # of the picture: people below and from there on
+DARK, BRIGHT = 80.0, 150.0  # mean luma of a person's pixels, 0 to 255: people below and from there on
 HARD = 0.01  # of the picture: a mask with fewer pixels between 0 and 255 is hard, but for smoothed edges
 _THREADS = 2  # that measure while the model works on the next picture
 _AHEAD = 4  # pictures waiting for them; a large one takes hundreds of megabytes
@@ -31,12 +33,13 @@ _AHEAD = 4  # pictures waiting for them; a large one takes hundreds of megabytes
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture: the share of it that is person, whether its mask is hard, and its scores."""
+    """One picture: its share of person, their mean luma (None: nobody), whether its mask is hard, and its scores."""
 
     id: str
     source: str
     group: str
     coverage: float
+    brightness: float | None
     hard: bool
     mask: Scores
     alpha: AlphaScores
@@ -70,8 +73,9 @@ class SourceScores:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores by source, by the person's size (nobody, small, medium, large), and over all pictures as one source.
+    """Scores by source, by the person's size and brightness, and over all pictures as one source.
 
+    `sizes`: nobody, small, medium, large; `brightnesses`: dark, middling, bright, whether by skin, clothes or light.
     `calibration` is None where no mask is hard; `latency` is None unless it was asked for.
     """
 
@@ -81,6 +85,7 @@ class Evaluation:
     sources: dict[str, SourceScores]
     overall: SourceScores
     sizes: dict[str, SourceScores]
+    brightnesses: dict[str, SourceScores]
     thresholds: ThresholdCurve
     calibration: Calibration | None
     latency: Latency | None
@@ -124,7 +129,8 @@ def evaluate(
         split=split,
         sources=_grouped(pictures, [picture.source for picture in pictures]),
         overall=summary(pictures),
-        sizes=_by_size(pictures),
+        sizes=_by(size_of, pictures, ("nobody", "small", "medium", "large")),
+        brightnesses=_by(brightness_of, pictures, ("dark", "middling", "bright")),
         thresholds=threshold_curve(tallies),
         calibration=calibration([each for each, of in zip(tallies, pictures, strict=True) if of.hard]),
         latency=None,
@@ -136,14 +142,15 @@ def _measured(segment: Segment, items: Sequence[Item]) -> Iterator[tuple[Picture
     waiting = deque[Future[tuple[Picture, Tally]]]()
     with ThreadPoolExecutor(_THREADS) as pool:
         for item in items:
-            waiting.append(pool.submit(measure, segment(read_image(item.image)), item))
+            frame = read_image(item.image)
+            waiting.append(pool.submit(measure, frame, segment(frame), item))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def measure(alpha: Alpha, item: Item) -> tuple[Picture, Tally]:
+def measure(frame: Frame, alpha: Alpha, item: Item) -> tuple[Picture, Tally]:
     """Measure a picture's (H, W) float32 alpha in [0, 1] against its mask file.
 
     Raises:
@@ -158,20 +165,31 @@ def measure(alpha: Alpha, item: Item) -> tuple[Picture, Tally]:
     errors = score_alpha(alpha, matte.astype(np.float32) / np.float32(255))
     hard = bool(np.count_nonzero((matte > 0) & (matte < 255)) < HARD * matte.size)
     coverage = np.count_nonzero(truth) / truth.size
+    brightness = float(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[truth].mean()) if truth.any() else None
     scores = score(alpha >= 0.5, truth)
-    return Picture(item.id, item.source, item.group, coverage, hard, scores, errors), tally(alpha, truth)
+    picture = Picture(item.id, item.source, item.group, coverage, brightness, hard, scores, errors)
+    return picture, tally(alpha, truth)
 
 
-def size_of(coverage: float) -> str:
-    """The size group of a person that covers this share of the picture."""
-    if coverage == 0:
+def size_of(picture: Picture) -> str:
+    """The group of a picture by the share of it that its person covers."""
+    if picture.coverage == 0:
         return "nobody"
-    return "small" if coverage < SMALL else "medium" if coverage < LARGE else "large"
+    return "small" if picture.coverage < SMALL else "medium" if picture.coverage < LARGE else "large"
 
 
-def _by_size(pictures: Sequence[Picture]) -> dict[str, SourceScores]:
-    found = _grouped(pictures, [size_of(picture.coverage) for picture in pictures])
-    return {size: found[size] for size in ("nobody", "small", "medium", "large") if size in found}
+def brightness_of(picture: Picture) -> str:
+    """The group of a picture by the mean luma of its person's pixels."""
+    if picture.brightness is None:
+        return "nobody"
+    return "dark" if picture.brightness < DARK else "middling" if picture.brightness < BRIGHT else "bright"
+
+
+def _by(
+    group_of: Callable[[Picture], str], pictures: Sequence[Picture], order: Sequence[str]
+) -> dict[str, SourceScores]:
+    found = _grouped(pictures, [group_of(picture) for picture in pictures])
+    return {name: found[name] for name in order if name in found}
 
 
 def _grouped(pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, SourceScores]:

@@ -13,7 +13,7 @@ from figureground.evaluation import cases
 from figureground.evaluation.cases import Case, Cases
 from figureground.evaluation.charts import DotChart, Figure, LineChart, dot_chart, line_chart
 from figureground.evaluation.compare import Comparison, StreamComparison, labels
-from figureground.evaluation.evaluate import LARGE, SMALL, Picture, Segment, SourceScores
+from figureground.evaluation.evaluate import BRIGHT, DARK, LARGE, SMALL, Picture, Segment, SourceScores
 from figureground.evaluation.stream_report import render_stream
 from figureground.images import read_image
 
@@ -39,6 +39,11 @@ SIZES = {
     "small": f"under {SMALL * 100:.0f} % of the picture",
     "medium": f"{SMALL * 100:.0f} to {LARGE * 100:.0f} %",
     "large": f"{LARGE * 100:.0f} % or more",
+}
+BRIGHTNESSES = {
+    "dark": f"under {DARK:.0f} of 255",
+    "middling": f"{DARK:.0f} to {BRIGHT:.0f}",
+    "bright": f"{BRIGHT:.0f} or more",
 }
 
 
@@ -80,7 +85,9 @@ def render(comparison: Comparison, models: dict[str, Segment], dataset: Path, te
         measures=MEASURES,
         sizes=SIZES,
         source_charts=[_by_source(comparison, names, measure) for measure in ("iou", "boundary_f")],
-        size_charts=[_by_size(comparison, names, measure) for measure in ("iou", "boundary_f")],
+        brightnesses=BRIGHTNESSES,
+        size_charts=[_by_group(comparison, "sizes", names, measure) for measure in ("iou", "boundary_f")],
+        brightness_charts=[_by_group(comparison, "brightnesses", names, measure) for measure in ("iou", "boundary_f")],
         gap_charts=[_gaps(comparison, names, measure) for measure in ("iou", "boundary_f") if comparison.peers],
         gaps={(gap.peer, gap.measure): gap for gap in comparison.differences if gap.source == "overall"},
         thresholds=_thresholds(comparison),
@@ -109,9 +116,11 @@ def _by_source(comparison: Comparison, names: Sequence[str], measure: str) -> Do
     return dot_chart(MEASURES[measure][0], rows, notes, names, lambda value: _write(measure, value))
 
 
-def _by_size(comparison: Comparison, names: Sequence[str], measure: str) -> DotChart:
-    rows = {size: [_figure(each.sizes[size], measure) for each in comparison.all] for size in comparison.model.sizes}
-    notes = {size: f"{scores.pictures:,}" for size, scores in comparison.model.sizes.items()}
+def _by_group(comparison: Comparison, groups: str, names: Sequence[str], measure: str) -> DotChart:
+    """By `sizes` or `brightnesses`."""
+    own: dict[str, SourceScores] = getattr(comparison.model, groups)
+    rows = {name: [_figure(getattr(each, groups)[name], measure) for each in comparison.all] for name in own}
+    notes = {name: f"{scores.pictures:,}" for name, scores in own.items()}
     return dot_chart(MEASURES[measure][0], rows, notes, names, lambda value: _write(measure, value))
 
 

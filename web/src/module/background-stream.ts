@@ -33,6 +33,7 @@ export class BackgroundStream {
   private behind: VideoBehind | null = null;
   private wishes = 0; // backgrounds asked for so far; a slow one must not come after a later one
   private watch: ReturnType<typeof setTimeout> | undefined;
+  private isHidden = false;
 
   constructor(source: MediaStreamTrack | HTMLVideoElement, private readonly options: Options) {
     this.canvas = options.canvas ?? document.createElement("canvas");
@@ -91,11 +92,23 @@ export class BackgroundStream {
     else if (message.type === "failed") options.onFailed?.(message.fault, message.detail);
   }
 
-  /** A worker that falls silent leaves the last picture standing. */
+  /** A worker that falls silent leaves its last picture standing, which would pass for a live one. */
   private watchOver(last: Health): void {
     clearTimeout(this.watch);
+    this.hide(false);
     const reason = "no new picture for some seconds: the camera or the model hangs";
-    this.watch = setTimeout(() => this.options.onHealth?.({ ...last, light: "covered", reason, fps: 0 }), SILENCE);
+    this.watch = setTimeout(() => {
+      this.hide(true);
+      this.options.onHealth?.({ ...last, light: "covered", reason, fps: 0 });
+    }, SILENCE);
+  }
+
+  /** Without the worker, which alone can draw: the picture blurred away, the stream black. */
+  private hide(on: boolean): void {
+    if (on === this.isHidden) return;
+    this.isHidden = on;
+    this.canvas.style.filter = on ? "blur(24px) brightness(0.6)" : "";
+    for (const track of this.output?.getTracks() ?? []) track.enabled = !on;
   }
 }
 

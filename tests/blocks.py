@@ -43,7 +43,7 @@ class Block:
     @property
     def commands(self) -> list[str]:
         """Its command lines, whole ones, without comments."""
-        lines = self.text.replace("\\\n", " ").splitlines()
+        lines = self.text.replace("\\\n", " ").replace("|\n", "| ").splitlines()
         return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 

@@ -59,8 +59,12 @@ bench: $(VENV)/.dev
 	@$(RUN) benchmarks/memory.py
 	@$(RUN) benchmarks/peers.py
 
+# docs/cli.md from the commands' own help, then the site; a link that leads nowhere fails.
 docs: $(VENV)/.dev
 	@$(RUN) scripts/cli_reference.py docs/cli.md
+	@rm -rf dist/docs
+	@$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -c docs -d .cache/docs . dist/docs
+	@echo "the site is in dist/docs"
 
 # Pins every dependency with its hashes, for all platforms; needs uv.
 lock:

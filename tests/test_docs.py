@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "cli.md"
+MODELS = ROOT / "src" / "figureground" / "models" / "models.json"
 NAMED = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")]
 PAGES = sorted(path for path in [*NAMED, *ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*.md")] if path.exists())
 
@@ -79,3 +81,37 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert broken_links(page) == ["gone.png", "nowhere/h.md", "lost.svg"]
+
+
+def table(page: Path, first: str) -> dict[str, list[str]]:
+    """Of the table whose head begins with `first`: the rows' first cells, without ticks, to the others."""
+    parts = page.read_text(encoding="utf-8").split("\n\n")
+    block = next(part for part in parts if part.startswith(first))
+    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in block.splitlines()]
+    return {cells[0]: cells[1:] for cells in rows}
+
+
+def shipped(name: str, source: str, measure: str, digits: int = 3) -> str:
+    return f"{json.loads(MODELS.read_text(encoding='utf-8'))[name]['scores'][source][measure]:.{digits}f}"
+
+
+@pytest.mark.parametrize("name", ["small", "base"])
+def test_scores_in_the_readme_are_those_of_the_shipped_models(name: str) -> None:
+    *sources, accuracy = table(ROOT / "README.md", "| model |")["model"]
+    *scores, total = table(ROOT / "README.md", "| model |")[name]
+    assert scores == [f"{shipped(name, each, 'iou')} / {shipped(name, each, 'boundary_f')}" for each in sources]
+    assert (accuracy, total) == ("pixel accuracy", shipped(name, "overall", "accuracy", 4))
+
+
+@pytest.mark.parametrize(("column", "name"), [(0, "small"), (1, "base")])
+def test_figures_to_choose_by_are_those_of_the_shipped_models(column: int, name: str) -> None:
+    told = {row: cells[column] for row, cells in table(ROOT / "docs" / "choosing.md", "| | ").items()}
+    entry = json.loads(MODELS.read_text(encoding="utf-8"))[name]
+    assert told["sees a picture with as many pixels as a square of"] == str(entry["size"])
+    assert told["file"] == f"{(MODELS.parent / entry['file']).stat().st_size / 1e6:.1f} MB"
+    rows = {row: re.search(r"\(([a-z0-9, ]+)\)", row) for row in told if row.startswith("IoU, ")}
+    for row, sources in rows.items():
+        names = sources[1].split(", ") if sources else ["overall"]
+        assert told[row] == ", ".join(shipped(name, source, "iou") for source in names)
+    assert told["boundary F, all"] == shipped(name, "overall", "boundary_f")
+    assert told["pixel accuracy, 631 pictures"] == shipped(name, "overall", "accuracy")

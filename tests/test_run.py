@@ -193,6 +193,18 @@ def test_curves_are_drawn_for_older_rows_too(tmp_path: Path) -> None:
     assert read_image(tmp_path / "curves.png").shape[1] > 1000
 
 
+def test_drawing_curves_leaves_a_notebooks_figures_alone(tmp_path: Path) -> None:
+    script = (
+        "import sys, matplotlib; matplotlib.use('svg'); from matplotlib import pyplot; pyplot.figure()\n"
+        "from pathlib import Path; from figureground.training.curves import plot_curves\n"
+        "plot_curves(Path(sys.argv[1]), [{'epoch': 1.0, 'loss': 1.0}])\n"
+        "print(matplotlib.get_backend(), pyplot.get_fignums())"
+    )
+    line = [sys.executable, "-c", script, str(tmp_path / "curves.png")]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout == "svg [1]\n"
+
+
 def test_axes_leave_out_the_wildest_only() -> None:
     assert limits([0.5, 0.6]) == pytest.approx((0.494, 0.606))
     low, high = panel_limits("Loss", [50.0, *(1 - n / 100 for n in range(60))])

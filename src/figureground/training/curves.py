@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from figureground.atomic import atomic_path
 
@@ -52,15 +52,11 @@ def plot_curves(path: Path, rows: Sequence[Row], best_epoch: int = 0) -> None:
     Raises:
         OutputError: the picture cannot be written.
     """
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, places = pyplot.subplots(1, len(PANELS), figsize=(14, 4.2), layout="constrained")
-    for axes, panel in zip(places, PANELS, strict=True):
+    figure = Figure(figsize=(14, 4.2), layout="constrained")  # not pyplot's: a notebook's own figures are none of ours
+    for axes, panel in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
         _draw(axes, panel, rows, best_epoch)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
 
 
 def _draw(axes: Any, panel: tuple[str, Any], rows: Sequence[Row], best_epoch: int) -> None:

@@ -19,7 +19,8 @@ from figureground.engine import PROVIDERS, usable_devices
 from figureground.errors import BackgroundError, FigureGroundError, ModelError, OutputError, SettingError
 from figureground.images import write_image
 from figureground.live import Live, Settings, parts
-from figureground.live.outputs import Pipe, recording
+from figureground.live.outputs import recording
+from figureground.rawvideo import Pipe
 from marked import Oracle, leaked, shown
 from scenes import GREEN, plain
 from watching import FAULTS, SIZE, Eye, wait_for, write_room

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +20,7 @@ from figureground.errors import ImageError, OutputError
 from figureground.pictures import Metadata, Picture, holds_16_bits, read_picture, write_picture
 from figureground.profiles import from_srgb
 
+LARGE = 16_000_000  # pixels
 FAINT = 13  # of 255: what is less of the person does not count when a picture is cropped
 
 
@@ -86,6 +88,8 @@ def _compose(picture: Picture, levels: NDArray[Any], kind: str, background: Back
         return (on_transparency if pixels.dtype == np.uint8 else deep_on_transparency)(pixels, levels)
     if background is None:
         raise OutputError("a composite needs a background")
+    if levels.size > LARGE:
+        background = copy.copy(background)  # which keeps what it made, else, while the picture is written
     behind = background(pixels, levels, Fraction(0))
     if not isinstance(background, Blur):  # which is made of the picture's own colours
         behind = from_srgb(behind, picture.metadata.profile)

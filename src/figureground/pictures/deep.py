@@ -55,6 +55,8 @@ def read_deep(file: Path | BytesIO, orientation: int) -> Deep:
     if stored is None or stored.dtype != np.uint16:
         raise ImageError(f"{name}: cannot be read in 16 bits")
     height, width = stored.shape[:2]
+    if bytes(content[:2]) in (b"II", b"MM"):
+        orientation = 1  # OpenCV has turned a TIFF
     upright: Deep = np.empty((*((width, height) if orientation in (5, 6, 7, 8) else (height, width)), 3), np.uint16)
     view = as_stored(upright, orientation)
     for rows in strips(height, width):

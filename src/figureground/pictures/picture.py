@@ -51,9 +51,10 @@ def read_picture(file: Path | BytesIO, deep: bool = False) -> Picture:
         ImageError: missing, truncated, not a picture, or over 100 megapixels.
     """
     with opened(file) as picture:
+        is_kept_deep = deep and is_deep(picture)  # first: what Pillow does for the others may load it
         animated = _count(picture)
         metadata = read_metadata(picture, own_profile(picture))
-        if deep and is_deep(picture):
+        if is_kept_deep:
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
             return Picture(read_deep(file, orientation), metadata, animated)
         return Picture(upright(picture), metadata, animated)

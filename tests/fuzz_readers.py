@@ -178,7 +178,7 @@ def of_pictures(folder: Path) -> Target:
     """A small photograph in every format, and two of 16 bits."""
     folder.mkdir(parents=True, exist_ok=True)
     pixels = photograph(0, 12, 9)
-    seeds = [saying_much(folder / f"in{suffix}", pixels).read_bytes() for suffix in SAYING]
+    seeds = [saying_much(folder / f"in{suffix}", pixels, xmp=b"<x/>").read_bytes() for suffix in SAYING]
     rgba = np.random.default_rng(0).integers(0, 65536, (5, 7, 4), np.uint16)
     said = pictures.Metadata(exif={271: "Acme"}, dpi=(300.0, 300.0))
     for suffix in (".png", ".tif"):

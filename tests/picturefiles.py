@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from figureground.arrays import Frame
+from figureground.images import HEIC_EXTENSIONS
 
 TAGS = ExifTags.Base
 SAID = {TAGS.Make: "Acme", TAGS.Artist: "A. Nonymous", TAGS.ImageDescription: "at the harbour"}
@@ -73,9 +75,9 @@ def swapped_profile() -> bytes:
     return own.replace(b"rXYZ", b"????").replace(b"bXYZ", b"rXYZ").replace(b"????", b"bXYZ")
 
 
-def photograph(path: Path, pixels: Frame, orientation: int = 1, profile: bytes | None = None, **how: Any) -> Path:
+def photograph(path: Path, pixels: Frame, orientation: int = 1, profile: bytes | None = None, xmp: bytes = XMP) -> Path:
     """A file with all of it. As TIFF without the preview, for which Pillow's writer of TIFF has no place."""
-    said: dict[str, Any] = {"exif": exif(orientation), "xmp": XMP, "dpi": (300, 300), "icc_profile": profile}
+    said: dict[str, Any] = {"exif": exif(orientation), "xmp": xmp, "dpi": (300, 300), "icc_profile": profile}
     if path.suffix == ".png":
         said["pnginfo"] = _text(said.pop("xmp"))
     elif path.suffix == ".tif":
@@ -85,13 +87,15 @@ def photograph(path: Path, pixels: Frame, orientation: int = 1, profile: bytes |
             tags[tag] = tags.get_ifd(tag)
         tags[TAGS.XMLPacket] = said.pop("xmp")
         said["exif"] = tags.tobytes()
-    Image.fromarray(pixels).save(path, **said, **how)
+    if path.suffix in HEIC_EXTENSIONS:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.fromarray(pixels).save(path, **said)
     return path
 
 
-def _text(xmp: bytes) -> Any:
-    from PIL.PngImagePlugin import PngInfo
-
+def _text(xmp: bytes) -> PngInfo:
     info = PngInfo()
     info.add_itxt("XML:com.adobe.xmp", xmp.decode())
     return info

@@ -315,6 +315,21 @@ def test_a_composite_of_sixteen_bits_has_eight(tmp_path: Path, red_finder: Path)
     assert got.dtype == np.uint8
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_broken_picture_of_sixteen_bits_is_refused(
+    tmp_path: Path, red_finder: Path, capfd: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    path = tmp_path / f"in{suffix}"
+    deep_file(path, person(bits=16), Metadata(), 1)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    (result,) = replace(path, kind="cutout", output=tmp_path / "out.png", model=red_finder)
+    assert result.status == "failed"
+    assert f"{path}: cannot be read" in result.reason or f"{path}: not a picture" in result.reason
+    # Of a TIFF the library inside Pillow says so itself, and cannot be told not to.
+    assert suffix == ".tif" or capfd.readouterr() == ("", "")
+
+
 def test_transparent_and_grey_pictures_of_sixteen_bits(tmp_path: Path) -> None:
     rgba = np.random.default_rng(0).integers(0, 65536, (9, 7, 4), np.uint16)
     write_picture(tmp_path / "clear.png", rgba, Metadata())

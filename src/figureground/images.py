@@ -317,4 +317,5 @@ def encode_image(file: BinaryIO, image: NDArray[np.uint8], suffix: str, **kept: 
     if suffix.lower() == ".webp" and image.shape[2:] != (3,):
         how = {"lossless": True}
     Image.init()
+    _formats()  # HEIC with them
     Image.fromarray(image).save(file, Image.registered_extensions()[suffix.lower()], **how, **kept)

@@ -57,6 +57,10 @@ def read_deep(file: Path | BytesIO, orientation: int) -> Deep:
     height, width = stored.shape[:2]
     if bytes(content[:2]) in (b"II", b"MM"):
         orientation = 1  # OpenCV has turned a TIFF
+    if orientation == 1 and stored.shape[2:] == (3,):  # as most are: in its own memory
+        for rows in strips(height, width):
+            stored[rows] = stored[rows, :, ::-1].copy()
+        return np.asarray(stored, np.uint16)
     upright: Deep = np.empty((*((width, height) if orientation in (5, 6, 7, 8) else (height, width)), 3), np.uint16)
     view = as_stored(upright, orientation)
     for rows in strips(height, width):

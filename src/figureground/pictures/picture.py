@@ -55,9 +55,20 @@ def read_picture(file: Path | BytesIO, deep: bool = False) -> Picture:
         animated = _count(picture)
         metadata = read_metadata(picture, own_profile(picture))
         if is_kept_deep:
+            _check_whole(file)
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
             return Picture(read_deep(file, orientation), metadata, animated)
         return Picture(upright(picture), metadata, animated)
+
+
+def _check_whole(file: Path | BytesIO) -> None:
+    """Of a broken file OpenCV gives what there is, without a word: let Pillow read it first.
+
+    Raises:
+        ImageError: it is broken.
+    """
+    with opened(file) as picture:
+        picture.load()
 
 
 def _count(picture: Image.Image) -> int:

@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from figureground.arrays import Frame
 from figureground.batch import replace
 from figureground.batch.picture import subject
 from figureground.compositor import Compositor, composite_in_place, deep_on_transparency, on_transparency
-from figureground.errors import OutputError
+from figureground.errors import ModelError, OutputError
 from figureground.images import HEIC_EXTENSIONS, read_image
 from figureground.pictures import Metadata, read_picture, write_picture
 from figureground.preprocess import to_matte
@@ -43,8 +44,10 @@ from picturefiles import (
     sure,
     swapped_profile,
 )
-from scenes import GREEN, figure_alpha, largest_difference, make_scene, noise, plain
+from scenes import BLUE, GREEN, RED, figure_alpha, largest_difference, make_scene, noise, plain
+from test_evaluation_peers import described_mirror
 from test_images import STORED
+from videos import H264, make_video, read_film
 
 PEERS = Path(__file__).parents[2] / "shared" / "peers"
 needs_heic = pytest.mark.skipif(not find_spec("pillow_heif"), reason="HEIC needs pip install 'figureground[heic]'")
@@ -475,3 +478,41 @@ def test_another_model_is_what_evaluate_measures(tmp_path: Path, astronaut: Fram
     with Image.open(made(tmp_path / "a.png", PEERS / "mp_selfie.tflite", "out.png", kind="alpha")) as picture:
         np.testing.assert_array_equal(np.asarray(picture), to_matte(alpha))
     assert alpha[50:70, 100:120].min() > 0.9
+
+
+def test_a_described_model_serves_pictures_videos_and_pipes(tmp_path: Path) -> None:
+    """The model gives the picture's blue channel, as its description says: a blue person is found by it alone."""
+    model = described_mirror(tmp_path, "channel = 2")
+    frame = np.hstack([plain(64, 96, (0, 0, 0)), plain(64, 96, BLUE), plain(64, 96, RED)])
+    Image.fromarray(frame).save(tmp_path / "a.png")
+    make_video(tmp_path / "a.mp4", [frame] * 3, look=H264)
+    results = replace(
+        [tmp_path / "a.png", tmp_path / "a.mp4"], "#008040", tmp_path / "out", model=Path(model).with_suffix(".onnx")
+    )
+    assert [result.reason for result in results] == ["", ""]
+    want = np.array([[0, 128, 64], BLUE, [0, 128, 64]], np.uint8)
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png")[48, 32::64], want)
+    assert largest_difference(read_film(tmp_path / "out" / "a.mp4").pictures[2][48, 32::64], want) <= 12
+    command = [sys.executable, "-m", "figureground", "replace", "-", "--pipe", "rgb24:192x96", "--model", model]
+    done = subprocess.run([*command, "--kind", "alpha"], input=frame.tobytes() * 2, capture_output=True, check=True)
+    assert np.frombuffer(done.stdout, np.uint8).reshape(2, 96, 192)[1, 48, 32::64].tolist() == [0, 255, 0]
+
+
+def test_a_description_that_is_wrong_is_told_before_the_work(tmp_path: Path) -> None:
+    model = described_mirror(tmp_path, "chanels = 'BGR'")
+    Image.fromarray(noise(8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(ModelError, match=r"peer\.onnx\.toml: 'chanels' is no setting"):
+        replace(tmp_path / "a.png", model=model)
+
+
+def test_threads_share_a_described_model(tmp_path: Path) -> None:
+    model = open_model(described_mirror(tmp_path))
+    frames = [noise(300 - number, 200, number) for number in range(16)]
+    alone = [model(frame) for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(alone, pool.map(model, frames), strict=True):
+            np.testing.assert_array_equal(one, other)
+        for frame, (seen, alpha) in zip(frames, pool.map(model.look, frames), strict=True):
+            np.testing.assert_allclose(alpha, seen[:, :, 0] / np.float32(255), atol=1e-6)
+            assert seen.shape[:2] == alpha.shape
+            assert not np.shares_memory(seen, frame)

@@ -174,7 +174,7 @@ class _Box:
         """All of both where one size is no multiple of the other: a part would be enlarged to other places then."""
         height, width = alpha.shape
         shrink = max(1, round(frame.shape[1] / (SCALE * width)))
-        shape = frame.shape[0] // shrink, frame.shape[1] // shrink
+        shape = max(1, frame.shape[0] // shrink), max(1, frame.shape[1] // shrink)
         times = shape[0] // height
         if shape != (times * height, times * width) or frame.shape[:2] != (shrink * shape[0], shrink * shape[1]):
             small, fine, full = ((slice(0, all_[0]), slice(0, all_[1])) for all_ in (alpha.shape, shape, frame.shape))

@@ -21,6 +21,7 @@ from figureground.images import HEIC_EXTENSIONS
 TAGS = ExifTags.Base
 SAID = {TAGS.Make: "Acme", TAGS.Artist: "A. Nonymous", TAGS.ImageDescription: "at the harbour"}
 INNER = {TAGS.DateTimeOriginal: "2026:11:28 02:00:00", TAGS.LensModel: "50 mm", TAGS.FNumber: 2.0}
+INTEROP = {ExifTags.Interop.InteropIndex: "R03"}  # Adobe RGB
 PLACE = {ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: (53.0, 33.0, 12.0)}
 # What shows the old room, in three places where cameras and editors put it.
 PREVIEW = b"\xff\xd8preview of the old room\xff\xd9"
@@ -41,7 +42,11 @@ def exif(orientation: int = 1) -> bytes:
     tags = Image.Exif()
     for tag, value in (SAID | {TAGS.Orientation: orientation}).items():
         tags[tag] = value
-    tags[ExifTags.IFD.Exif] = INNER | {TAGS.MakerNote: NOTE, TAGS.ExifImageWidth: 1, TAGS.ExifImageHeight: 1}
+    tags[ExifTags.IFD.Exif] = {**INNER, ExifTags.IFD.Interop: INTEROP} | {
+        TAGS.MakerNote: NOTE,
+        TAGS.ExifImageWidth: 1,
+        TAGS.ExifImageHeight: 1,
+    }
     tags[ExifTags.IFD.GPSInfo] = PLACE
     return with_preview(tags.tobytes())
 
@@ -85,6 +90,7 @@ def photograph(path: Path, pixels: Frame, orientation: int = 1, profile: bytes |
         tags.load(said["exif"])
         for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             tags[tag] = tags.get_ifd(tag)
+        tags[ExifTags.IFD.Exif][ExifTags.IFD.Interop] = INTEROP
         tags[TAGS.XMLPacket] = said.pop("xmp")
         said["exif"] = tags.tobytes()
     if path.suffix in HEIC_EXTENSIONS:

@@ -32,6 +32,7 @@ from figureground.runtimes.peers import open_model
 from picturefiles import (
     BLOB,
     INNER,
+    INTEROP,
     NOTE,
     PLACE,
     PREVIEW,
@@ -85,6 +86,7 @@ def test_what_a_picture_says_is_kept_but_for_what_shows_the_old_room(
         assert {tag: inner[tag] for tag in INNER} == INNER
         assert (inner[TAGS.ExifImageWidth], inner[TAGS.ExifImageHeight]) == (64, 96)
         assert tags.get_ifd(ExifTags.IFD.GPSInfo) == PLACE
+        assert tags.get_ifd(ExifTags.IFD.Interop) == ({} if suffix == ".tif" else INTEROP)
         assert tags.get_ifd(ExifTags.IFD.IFD1) == {}
         assert b"<dc:title>Harbour</dc:title>" in picture.info["xmp"]
         assert b'Orientation="6"' not in picture.info["xmp"]

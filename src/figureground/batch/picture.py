@@ -16,7 +16,7 @@ from figureground.batch.options import Options
 from figureground.batch.plan import Job
 from figureground.compositor import composite_in_place, deep_on_transparency, on_transparency
 from figureground.engine import Model
-from figureground.errors import ImageError, OutputError
+from figureground.errors import ImageError
 from figureground.pictures import Metadata, Picture, holds_16_bits, read_picture, write_picture
 from figureground.profiles import from_srgb
 
@@ -86,8 +86,7 @@ def _compose(picture: Picture, levels: NDArray[Any], kind: str, background: Back
         return levels
     if kind == "cutout":
         return (on_transparency if pixels.dtype == np.uint8 else deep_on_transparency)(pixels, levels)
-    if background is None:
-        raise OutputError("a composite needs a background")
+    assert background is not None
     if levels.size > LARGE:
         background = copy.copy(background)  # which keeps what it made, else, while the picture is written
     behind = background(pixels, levels, Fraction(0))

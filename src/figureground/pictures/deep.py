@@ -122,7 +122,7 @@ def _write_tiff(file: BinaryIO, rgba: Deep, metadata: Metadata) -> None:
     parts = list(strips(height, width))
     directory = ImageFileDirectory_v2(prefix=b"II")
     said = Image.Exif()
-    if exif := metadata.exif_bytes(metadata.xmp):
+    if exif := metadata.exif_bytes(is_tiff=True):
         said.load(exif)
     for tag, value in _tags(said).items():
         directory[tag] = value

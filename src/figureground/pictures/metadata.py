@@ -23,7 +23,7 @@ _SAID = (
     *(_TAGS.Software, _TAGS.DateTime, _TAGS.Artist, _TAGS.HostComputer, _TAGS.Copyright, _TAGS.Rating),
     *(_TAGS.RatingPercent, _TAGS.XPTitle, _TAGS.XPComment, _TAGS.XPAuthor, _TAGS.XPKeywords, _TAGS.XPSubject),
 )
-_DROPPED = (_TAGS.MakerNote,)
+_DROPPED = (_TAGS.MakerNote, ExifTags.IFD.Interop)  # the latter as a mere place in the file
 _MOST = 1024  # bytes of a value without a type: a longer one may be a picture
 _SEGMENT = 65_000  # bytes that JPEG has room for in one piece
 # Text that is no text: base64, in one piece or in lines, as XMP's thumbnails and portrait-mode originals are.
@@ -65,7 +65,7 @@ class Metadata:
         """What Pillow's writer takes of it for a file of this suffix, as far as such files hold it."""
         xmp, is_tiff = self.xmp, suffix in (".tif", ".tiff")
         said: dict[str, Any] = {"icc_profile": self.profile, "dpi": self.dpi}
-        said["exif"] = self.exif_bytes(xmp if is_tiff else None)
+        said["exif"] = self.exif_bytes(is_tiff)
         if suffix == ".png" and xmp:
             said["pnginfo"] = PngInfo()
             said["pnginfo"].add_itxt(XMP_KEYWORD, xmp.decode("utf-8", "replace"))
@@ -74,16 +74,23 @@ class Metadata:
         most = _SEGMENT if suffix in (".jpg", ".jpeg") else None
         return {name: value for name, value in said.items() if value and not (most and _length(name, value) > most)}
 
-    def exif_bytes(self, xmp: bytes | None = None) -> bytes:
-        """EXIF as files hold it; empty if nothing is said. A TIFF file's first directory holds its XMP, too."""
-        if not self.exif and not xmp:
+    def exif_bytes(self, is_tiff: bool = False) -> bytes:
+        """EXIF as files hold it; empty if nothing is said.
+
+        A TIFF file's first directory holds the XMP, too. What stands two directories below it Pillow would write as a
+        place in another file, so that is left out.
+        """
+        tags = dict(self.exif or {})
+        if is_tiff and self.xmp:
+            tags[_TAGS.XMLPacket] = self.xmp
+        if is_tiff and ExifTags.IFD.Exif in tags:
+            inner = tags[ExifTags.IFD.Exif].items()
+            tags[ExifTags.IFD.Exif] = {tag: value for tag, value in inner if tag != ExifTags.IFD.Interop}
+        if not tags:
             return b""
         written = Image.Exif()
-        for tag, value in (self.exif or {}).items():
+        for tag, value in {**tags, _TAGS.Orientation: 1}.items():
             written[tag] = value
-        written[_TAGS.Orientation] = 1
-        if xmp:
-            written[_TAGS.XMLPacket] = xmp
         return written.tobytes()
 
 
@@ -99,16 +106,26 @@ def read_metadata(picture: Image.Image, profile: bytes | None) -> Metadata:
 
 
 def _read_exif(picture: Image.Image) -> dict[int, Any] | None:
-    try:
+    kept = dict[int, Any]()
+    with suppress(Exception):  # broken EXIF makes Pillow raise anything, and is no reason to refuse the picture
         found = picture.getexif()
         kept = _writable({tag: found[tag] for tag in _SAID if tag in found})
-        for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            inner = {name: value for name, value in found.get_ifd(tag).items() if name not in _DROPPED}
-            if inner := _writable(inner):
-                kept[tag] = inner
-    except Exception:  # broken EXIF makes Pillow raise anything, and is no reason to refuse the picture
+        below = {tag: _below(found, tag) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)}
+        # Cameras say there that their colours are Adobe RGB.
+        if interop := below.pop(ExifTags.IFD.Interop):
+            below[ExifTags.IFD.Exif][ExifTags.IFD.Interop] = interop
+        kept |= {tag: tags for tag, tags in below.items() if tags}
+    try:
+        Metadata(exif=kept).exif_bytes()
+    except Exception:  # what is right by itself may not be so together
         return None
     return kept or None
+
+
+def _below(found: Image.Exif, directory: int) -> dict[int, Any]:
+    with suppress(Exception):
+        return _writable({tag: value for tag, value in found.get_ifd(directory).items() if tag not in _DROPPED})
+    return {}
 
 
 def _writable(tags: dict[int, Any]) -> dict[int, Any]:

@@ -1,7 +1,8 @@
 """What a picture's file says besides its pixels, without whatever may show the picture as it was before.
 
 Cameras and editors put small or whole pictures into EXIF, maker's notes and XMP. None of them is kept: they would show
-the room that was replaced. What is kept of EXIF is named here tag by tag; the rest is dropped.
+the room that was replaced. What is kept of EXIF's first directory is named here tag by tag; of those below it the
+maker's note is dropped, and whatever is long enough to be a picture.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -48,7 +49,7 @@ def open_model(model: str, threads: int = 1) -> Model:
     try:
         return Engine(model, threads)
     except ModelError as error:
-        if path.suffix != ".onnx" or not path.exists():
+        if path.suffix != ".onnx" or not os.path.exists(path):
             raise
         raise ModelError(f"{error}; for another's model, describe its input in {path}.toml") from error
 

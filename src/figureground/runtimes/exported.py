@@ -151,11 +151,13 @@ class ExportedModel:
         return to_alpha(frame, self.run(to_input(frame, fit)), fit)
 
     def look(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """As `engine.Model.look`."""
         fit = self.fit(frame.shape[1], frame.shape[0])
         picture = to_input(frame, fit)
         return picture[: fit.height, : fit.width], tidy(crisp(self.run(picture), fit))
 
     def levels(self, frame: Frame, most: int = 255) -> Levels:
+        """As `engine.Model.levels`."""
         return refined_levels(check_frame(frame), self.look(frame)[1], most)
 
     def fit(self, width: int, height: int) -> Fit:

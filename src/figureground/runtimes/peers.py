@@ -107,11 +107,13 @@ class DescribedModel:
             return cv2.resize(self._see(frame)[1], frame.shape[1::-1])
 
     def look(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """As `engine.Model.look`."""
         with self._lock:
             picture, alpha = self._see(frame)
             return picture.copy(), alpha
 
     def levels(self, frame: Frame, most: int = 255) -> Levels:
+        """As `engine.Model.levels`."""
         return enlarged_levels(self.look(frame)[1], frame.shape[1], frame.shape[0], most)
 
     def _see(self, frame: Frame) -> tuple[Frame, Alpha]:

@@ -13,7 +13,7 @@ from figureground.arrays import Alpha, Frame
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError
 from figureground.evaluation.evaluate import evaluate
-from figureground.evaluation.peers import TfliteModel
+from figureground.runtimes.peers import TfliteModel
 
 DATASET, PEERS = Path("../shared/data/people"), Path("../shared/peers")
 

@@ -20,11 +20,11 @@ from figureground.arrays import Alpha, Frame, Mask
 from figureground.data.manifest import read_manifest
 from figureground.engine import Engine
 from figureground.evaluation.metrics import iou
-from figureground.evaluation.peers import TfliteModel
 from figureground.evaluation.temporal import StreamMeter
 from figureground.images import read_image, read_matte
 from figureground.preprocess import crisp, enlarge, tidy, to_input
 from figureground.refine import Refiner, refine
+from figureground.runtimes.peers import TfliteModel
 from figureground.sources import VideoSource
 from figureground.temporal import Stabiliser
 

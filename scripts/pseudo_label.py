@@ -25,8 +25,8 @@ from figureground.arrays import Alpha, Frame
 from figureground.atomic import atomic_path
 from figureground.data.manifest import COLUMNS
 from figureground.evaluation.metrics import iou
-from figureground.evaluation.peers import open_model
 from figureground.images import EXTENSIONS, read_image, write_image
+from figureground.runtimes.peers import open_model
 
 Teacher = Callable[[Frame], Alpha]
 

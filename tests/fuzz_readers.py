@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 
 import atheris
 
-with atheris.instrument_imports(include=["figureground.data"]):
+with atheris.instrument_imports(include=["figureground.data", "figureground.images", "figureground.pictures"]):
+    from figureground import pictures
     from figureground.data import json_stream, notations, rasterize, xml_stream
     from figureground.data.notations import coco as coco_notation
 
@@ -32,9 +35,12 @@ from figureground.data.records import Folder, Picture
 from figureground.errors import FigureGroundError
 from figureground.images import write_image
 from fuzzing import Target, main, of_text
+from picturefiles import content_of
+from picturefiles import photograph as saying_much
 
 json_stream.CHUNK = xml_stream.CHUNK = 64  # so that some inputs are read in pieces, as large files are
 HEIGHT, WIDTH = 48, 64
+SAYING = (".jpg", ".png", ".webp", ".tif", ".avif", *([".heic"] if find_spec("pillow_heif") else []))
 MANIFEST = """\
 id,image,mask,width,height,source,group,split,coverage,sha256,licence
 a,images/a.jpg,masks/a.png,64,48,s,a,train,0.5000,00,CC-BY
@@ -128,6 +134,31 @@ def uncompressed(file: Path) -> None:
     coco_notation.uncompressed(file.read_bytes().decode("latin-1"))
 
 
+def pictured(file: Path) -> None:
+    """A picture that is read can be written again, with all that is kept of what it says."""
+    picture = pictures.read_picture(file, deep=True)
+    if picture.pixels.size > 1 << 20:
+        return
+    rgb = picture.seen()
+    for suffix in (".png", ".tif", ".jpg"):
+        pictures.encode_picture(BytesIO(), rgb, picture.metadata.sized(*rgb.shape[1::-1]), suffix)
+    if picture.pixels.dtype == np.uint16:
+        rgba = np.dstack([picture.pixels, picture.pixels[:, :, :1]])
+        pictures.encode_picture(BytesIO(), rgba, picture.metadata, ".tif")
+
+
+def of_pictures(folder: Path) -> Target:
+    """A small photograph in every format, and two of 16 bits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = photograph(0, 12, 9)
+    seeds = [saying_much(folder / f"in{suffix}", pixels, xmp=b"<x/>").read_bytes() for suffix in SAYING]
+    rgba = np.random.default_rng(0).integers(0, 65536, (5, 7, 4), np.uint16)
+    said = pictures.Metadata(exif={271: "Acme"}, dpi=(300.0, 300.0))
+    for suffix in (".png", ".tif"):
+        seeds.append(content_of(lambda file, suffix=suffix: pictures.encode_picture(file, rgba, said, suffix)))
+    return of_text(folder, pictured, *seeds)
+
+
 _JSON = (b'{"a": [1, {"b": "\\ud83d\\ude00"}], "c": -1.5e3}', b"[[], {}, null, NaN, true]", b'{"a": 1}\n{"b": 2}\n')
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "coco": lambda folder: of_notation(folder, coco, "annotations/*", "polygons", "runs", "compressed"),
@@ -143,6 +174,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "voc_labels": lambda folder: of_labels(folder, voc, "labelmap", "labelmap.txt", "SegmentationClass/*"),
     "masks": lambda folder: of_notation(folder, masks, "masks/*", "binary", "ones", "bits", "alpha", "colour"),
     "prepared": prepared,
+    "picture": of_pictures,
     "uncompressed": lambda folder: of_text(folder, uncompressed, b"52203", b"PPYo0", b"o"),
     "json": lambda folder: of_text(folder, streamed, *_JSON),
     "ndjson": lambda folder: of_text(folder, lambda file: stored(json_stream.stream_lines(file)), *_JSON),

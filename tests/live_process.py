@@ -9,7 +9,7 @@ import signal
 import sys
 
 from figureground.live import Live, Settings, parts
-from figureground.live.outputs import Pipe
+from figureground.rawvideo import Pipe
 from marked import Oracle
 
 

@@ -284,7 +284,7 @@ def red_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_peer_sees_rgb_from_0_to_1(red_model: Path) -> None:
-    from figureground.evaluation.peers import TfliteModel
+    from figureground.runtimes.peers import TfliteModel
 
     frame = np.zeros((48, 64, 3), np.uint8)
     frame[:, :32] = (204, 0, 0)
@@ -307,7 +307,7 @@ def test_peer_on_the_command_line(red_model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "said"), [(None, "no such file"), (b"hello", "not a model LiteRT can load")])
 def test_what_is_no_peer(tmp_path: Path, content: bytes | None, said: str) -> None:
     pytest.importorskip("ai_edge_litert", reason="peers need pip install 'figureground[peers]'")
-    from figureground.evaluation.peers import TfliteModel
+    from figureground.runtimes.peers import TfliteModel
 
     path = tmp_path / "x.tflite"
     if content is not None:

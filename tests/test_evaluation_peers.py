@@ -9,10 +9,10 @@ import pytest
 
 from figureground.engine import Engine
 from figureground.errors import ModelError
-from figureground.evaluation.description import Description, described
 from figureground.evaluation.evaluate import evaluate
-from figureground.evaluation.peers import DescribedModel, open_model
 from figureground.images import read_image, read_matte
+from figureground.runtimes.description import Description, described
+from figureground.runtimes.peers import DescribedModel, open_model
 from networks import save_network
 from scenes import noise, plain
 from training_data import write_manifest, write_picture

@@ -21,9 +21,9 @@ from figureground.data.manifest import read_manifest
 from figureground.engine import Engine
 from figureground.errors import DatasetError, MissingExtraError, ModelError, OutputError
 from figureground.evaluation.evaluate import evaluate
-from figureground.evaluation.exported import ExportedModel, import_openvino, litert_metadata
-from figureground.evaluation.peers import open_model
 from figureground.images import read_image, read_matte
+from figureground.runtimes.exported import ExportedModel, import_openvino, litert_metadata
+from figureground.runtimes.peers import open_model
 from figureground.training.export_target import Target
 from scenes import noise, plain
 from training_data import TINY, person, write_dataset, write_manifest, write_picture
@@ -347,7 +347,7 @@ def test_what_is_no_openvino_export(spoil: Callable[[Path], None], said: str, ex
 def test_openvino_tells_nobody(export: Export, tmp_path: Path) -> None:
     """In a process and a home of its own: what its telemetry would leave there is an identity."""
     script = (
-        "import sys\nfrom pathlib import Path\nfrom figureground.evaluation.exported import ExportedModel\n"
+        "import sys\nfrom pathlib import Path\nfrom figureground.runtimes.exported import ExportedModel\n"
         "ExportedModel(Path(sys.argv[1]))\nprint(sorted(m for m in sys.modules if m.startswith('openvino_telemetry.')))"
     )
     line = [sys.executable, "-c", script, str(export("openvino", "").path)]

@@ -229,7 +229,7 @@ def encoded(kind: str) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on broken EXIF
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 def test_damaged_bytes_end_in_a_picture_or_a_named_error(tmp_path: Path, kind: str, data: st.DataObject) -> None:

@@ -16,10 +16,11 @@ PACKAGE = "figureground"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
     ("arrays", "atomic"),
-    ("images", "frames", "preprocess", "smoothing", "sessions"),
+    ("profiles", "sessions"),
+    ("images", "frames", "preprocess", "smoothing"),
     ("refine",),
-    ("engine", "temporal", "people", "compositor", "sources", "camera.*"),
-    ("sinks", "virtualcam", "backgrounds", "pipeline"),
+    ("engine", "temporal", "people", "compositor", "pictures.*", "sources", "camera.*"),
+    ("sinks", "virtualcam", "backgrounds", "pipeline", "rawvideo", "runtimes.*"),
     ("data.*",),
     ("evaluation.*", "batch.*", "live.*"),
     ("training.*",),
@@ -41,8 +42,8 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "onnx": "training.",
     "matplotlib": "training.",
     "onnxruntime": ("sessions", "training.export_onnx"),  # the latter for its quantisation only
-    "openvino": "evaluation.exported",
-    "ai_edge_litert": "evaluation.exported",
+    "openvino": "runtimes.exported",
+    "ai_edge_litert": "runtimes.exported",
     "pyvirtualcam": "virtualcam",
     "starlette": "web.",
     "uvicorn": "web.",
@@ -53,6 +54,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "shapely": "data.",
     "pydantic": "data.",
     "jinja2": "data.",
+    "pillow_heif": "images",
 }
 FORBIDDEN = {("data", "engine")}  # though the rows would let it: preparing data must not depend on a model
 

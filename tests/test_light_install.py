@@ -18,6 +18,7 @@ HEAVY = {
     "matplotlib",
     "onnx",
     "openvino",
+    "pillow_heif",
     "pyvirtualcam",
     "ray",
     "tensorflow",

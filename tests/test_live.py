@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from figureground.errors import BackgroundError, FigureGroundError, ModelError, OutputError, SettingError
 from figureground.images import write_image
 from figureground.live import Live, Settings, parts
-from figureground.live.outputs import Pipe, recording
+from figureground.live.outputs import recording
+from figureground.rawvideo import Pipe
 from figureground.sessions import PROVIDERS, usable_devices
 from marked import Oracle, leaked, shown
 from scenes import GREEN, plain

@@ -24,7 +24,7 @@ from figureground.batch import Job, Result, plan, replace
 from figureground.compositor import composite
 from figureground.engine import Engine
 from figureground.errors import BackgroundError, FigureGroundError, InputError, ModelError, OutputError
-from figureground.images import read_image, read_matte, write_image
+from figureground.images import EXTENSIONS, read_image, read_matte, write_image
 from figureground.preprocess import to_matte
 from networks import Shape, save_network
 from scenes import BLUE, GREEN, RED, largest_difference, plain
@@ -273,7 +273,7 @@ def test_a_letter_named_jpg_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def _endings() -> str:
-    return ".jpg .jpeg .png .webp .bmp .tif .tiff"
+    return " ".join(EXTENSIONS)
 
 
 @pytest.mark.parametrize("arguments", [[], ["astro.png", "--colour", "red"], ["astro.png", "--output"]])
@@ -529,10 +529,10 @@ def test_a_slide_of_the_background_is_not_overwritten(photo: Path, tmp_path: Pat
 
 
 def test_a_failure_nobody_foresaw_stops_no_other(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_memory(self: Engine, frame: Frame) -> None:
+    def out_of_memory(self: Engine, picture: Frame) -> None:
         raise MemoryError("no memory for 1 GB")
 
-    monkeypatch.setattr(Engine, "__call__", out_of_memory)
+    monkeypatch.setattr(Engine, "run", out_of_memory)
     (result,) = replace([photo])
     assert result.status == "failed"
     assert result.reason.endswith("MemoryError: no memory for 1 GB")

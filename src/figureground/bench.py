@@ -21,9 +21,9 @@ from figureground.backgrounds import Blur, Still
 from figureground.compositor import Compositor
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, MissingExtraError
-from figureground.evaluation.peers import TfliteModel
 from figureground.preprocess import Fit, crisp, tidy, to_input, to_matte
 from figureground.refine import refine
+from figureground.runtimes.peers import TfliteModel
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
 STARTING_POINT = "the starting point: model.predict of the 31 M U-Net, float64 composite"

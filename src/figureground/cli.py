@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground import cli_data, cli_live, cli_training
-from figureground.errors import FigureGroundError
+from figureground.errors import FigureGroundError, InputError, OutputError
 from figureground.terminal import Json, complain, parse_size, progress_bar
 from figureground.version import __version__
 
 if TYPE_CHECKING:
     from figureground.batch import Result
+    from figureground.batch.options import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,7 +79,7 @@ def main() -> None:
 
 
 def replace(
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, videos, or folders of them.")],
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, videos, or folders of them; - is standard input.")],
     background: Annotated[
         str, typer.Option(help="blur, blur:STRENGTH (1 to 100), #rrggbb, transparent, or a picture, video or folder.")
     ] = "blur",
@@ -86,21 +87,56 @@ def replace(
         str, typer.Option(help="composite, cutout (transparent background) or alpha (the matte).")
     ] = "composite",
     output: Annotated[
-        str | None, typer.Option(help="A file for one input, a folder for several; left out: beside each input.")
+        str | None,
+        typer.Option(
+            help="A file for one input, a folder for several; left out: beside each input; - is standard output."
+        ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model (small, base) or an .onnx file.")] = "small",
+    model: Annotated[
+        str, typer.Option(help="A shipped model (small, base), an .onnx, .tflite or .xml file, or its .toml.")
+    ] = "small",
+    crop: Annotated[bool, typer.Option("--crop", help="Cut pictures down to the person (cut-outs, alphas).")] = False,
+    margin: Annotated[
+        float, typer.Option(help="With --crop: what is left around the person, in % of their longer side.")
+    ] = 0.0,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Keep no EXIF, GPS or XMP of pictures, only colour profiles.")
+    ] = False,
+    picture_format: Annotated[
+        str | None, typer.Option("--format", help="Of the picture that goes to standard output, as png.")
+    ] = None,
+    pipe: Annotated[
+        str | None,
+        typer.Option(help="Raw frames from standard input to output: rgb24:WIDTHxHEIGHT, or with @FPS (25)."),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Give the people in pictures and videos another background."""
     from figureground.batch import replace as run
+    from figureground.batch.options import asked
+    from figureground.batch.pipe import is_piped
 
+    if is_piped(inputs, output, pipe):
+        if as_json:
+            raise FigureGroundError("--json: says nothing of standard input and output; leave it out")
+        return _piped(
+            inputs,
+            output,
+            asked(background, kind, model, crop=crop, margin=margin, strip_metadata=strip_metadata),
+            picture_format,
+            pipe,
+        )
+    if picture_format is not None:
+        raise FigureGroundError("--format: is for --output -; a file's name says its format")
     with progress_bar("frames/s") as bar:
         task = bar.add_task("", total=None)
 
         def progress(path: Path, done: int, total: int) -> None:
             bar.update(task, description=path.name, completed=done, total=total or None)
 
-        results = run(inputs, background, output, kind, model, progress)
+        results = run(
+            inputs, background, output, kind, model, progress, crop=crop, margin=margin, strip_metadata=strip_metadata
+        )
     if as_json:
         print(json.dumps({"results": [asdict(result) for result in results]}, indent=1))
     else:
@@ -109,12 +145,27 @@ def replace(
     return int(any(result.status == "failed" for result in results))
 
 
+def _piped(
+    inputs: list[str], output: str | None, options: Options, picture_format: str | None, pipe: str | None
+) -> int:
+    from figureground.batch.pipe import replace_piped
+
+    pass_on = replace_piped(inputs, output, options, picture_format, pipe)
+    try:
+        pass_on()
+    except (InputError, OutputError) as error:
+        complain(str(error))
+        return 1
+    return 0
+
+
 def _say(result: Result) -> None:
     if result.status == "failed":
         complain(result.reason)
     else:
         rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
-        print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+        frames = f"{result.frames} {'frame' if result.frames == 1 else 'frames'}"
+        print(f"{result.output}  ({frames}{rate}{f'; {result.reason}' if result.reason else ''})")
 
 
 def bench(

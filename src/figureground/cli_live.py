@@ -155,7 +155,7 @@ def _outputs(
 
         return [recording(path, width, height, fps)], lambda: None
     if kind == "pipe":
-        from figureground.live.outputs import Pipe
+        from figureground.rawvideo import Pipe
 
         return [Pipe(sys.stdout.fileno())], lambda: None
     return [], lambda: None

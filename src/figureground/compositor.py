@@ -8,6 +8,7 @@ sure pixels of the person nearby instead, and mixes with the frame's own as alph
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from figureground.arrays import Alpha, Frame, Matte, check_alpha, check_frame, check_matte
 from figureground.errors import ArrayError
 from figureground.preprocess import to_matte
+from figureground.profiles import strips
 from figureground.smoothing import weighted_blur
 
 GUIDE_SIDE = 160  # pixels; the person's nearby colours are smooth, so they are found on a small copy
 GUIDE_SIGMA = 2.0
-_PIXEL = np.dtype("V3")
+_Colours = TypeVar("_Colours", NDArray[np.uint8], NDArray[np.uint16])
 _LEVELS = np.arange(256)
 # How sure a pixel of each 8-bit alpha is of the person: 0 up to the half (0.5 is rounded to 128), 1 at 255.
 _SURE = np.clip((_LEVELS - 128) / 127, 0, 1)
@@ -66,13 +68,55 @@ def cutout(frame: Frame, alpha: Alpha) -> NDArray[np.uint8]:
 
 def on_transparency(frame: Frame, matte: Matte) -> NDArray[np.uint8]:
     """`cutout` with an alpha in 8 bits."""
+    out = np.empty((*matte.shape, 4), np.uint8)
+    nearby = _Nearby.of(frame, matte)
+    for rows in strips(*matte.shape):
+        cv2.cvtColor(_cut(frame[rows], matte[rows], nearby, rows.start), cv2.COLOR_RGB2RGBA, dst=out[rows])
+        cv2.insertChannel(matte[rows], out[rows], 3)
+    return out
+
+
+def deep_on_transparency(frame: NDArray[np.uint16], levels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """`cutout` in 16 bits: (H, W, 3) RGB and (H, W) alpha, both 0 to 65535, to (H, W, 4) RGBA.
+
+    Alphas that are 0 in 8 bits are 0, and the colour under those that are 255 in 8 bits is the frame's own.
+    """
+    out = np.empty((*levels.shape, 4), np.uint16)
+    matte = cv2.convertScaleAbs(levels, alpha=1 / 257)
+    nearby = _Nearby.of(frame, matte)
+    for rows in strips(*levels.shape):
+        out[rows, :, :3] = _cut(frame[rows], matte[rows], nearby, rows.start)
+        out[rows, :, 3] = levels[rows] * (matte[rows] > 0)
+    return out
+
+
+def composite_in_place(frame: Frame, matte: Matte, background: Frame) -> None:
+    """`composite` written over `frame`, strip by strip, for pictures too large to be held twice."""
+    nearby = _Nearby.of(frame, matte)
+    for rows in strips(*matte.shape):
+        part, soft = background[rows].copy(), _Soft.of(matte[rows])
+        cv2.copyTo(frame[rows], _whole(matte[rows]), dst=part)
+        if nearby is not None and len(soft.where):
+            colours = nearby.at(soft.rows + rows.start, soft.columns)
+            soft.put(part, _mixed(soft.take(frame[rows]), colours, soft.take(background[rows]), soft.matte))
+        frame[rows] = part
+
+
+def _cut(frame: _Colours, matte: Matte, nearby: _Nearby | None, top: int) -> _Colours:
+    """The colours of a strip of a cut-out that begins at row `top` of what `nearby` is of; black where nobody is."""
     rgb = cv2.copyTo(frame, _whole(matte))
     soft = _Soft.of(matte)
-    if len(soft.where):
+    if nearby is None or not len(soft.where):
+        return rgb
+    own, around = soft.take(frame), nearby.at(soft.rows + top, soft.columns)
+    if frame.dtype == np.uint8:
         sure = cv2.LUT(soft.matte, np.round(255 * _SURE).astype(np.uint8))
-        nearby = _weighed(soft.nearby(frame, matte), 255 - sure)
-        soft.put(rgb, cv2.add(_weighed(soft.take(frame), sure), nearby))
-    return np.dstack((rgb, matte))
+        colours = cv2.add(_weighed(np.asarray(own, np.uint8), sure), _weighed(around, 255 - sure))
+        soft.put(rgb, np.asarray(colours, frame.dtype))
+    else:
+        share = np.asarray(_SURE, np.float32)[soft.matte][:, :, None]
+        soft.put(rgb, np.rint(own * share + around * (257 * (1 - share))).astype(frame.dtype))
+    return rgb
 
 
 @dataclass(slots=True)
@@ -97,7 +141,8 @@ class Compositor:
         if soft.box[0].stop:
             cv2.copyTo(frame[soft.box], _whole(matte[soft.box]), dst=self._out[soft.box])
         if len(soft.where):
-            mixed = _mixed(soft.take(frame), soft.nearby(frame, matte), soft.take(background), soft.matte)
+            colours = _Nearby.within(soft.box, frame, matte).at(soft.rows, soft.columns)
+            mixed = _mixed(soft.take(frame), colours, soft.take(background), soft.matte)
             soft.put(self._out, mixed)
         self._behind, self._box = background, soft.box
         return self._out
@@ -141,8 +186,8 @@ class _Soft:
 
     @classmethod
     def of(cls, matte: Matte) -> _Soft:
-        left, top, width, height = cv2.boundingRect(matte)
-        box = slice(top, top + height), slice(left, left + width)
+        box = _box(matte)
+        left, width, top = box[1].start, box[1].stop - box[1].start, box[0].start
         inside = np.flatnonzero(cv2.inRange(matte[box], 1, 254) != 0) if width else np.empty(0, np.intp)
         rows = inside // max(1, width)
         columns = inside - rows * width + left
@@ -150,31 +195,53 @@ class _Soft:
         where = rows * matte.shape[1] + columns
         return cls(box, rows, columns, where, np.take(matte, where)[:, None])
 
-    def take(self, picture: Frame) -> Frame:
+    def take(self, picture: _Colours) -> _Colours:
         """These pixels of `picture`, (N, 1, 3)."""
         return _taken(picture, self.where)[:, None]
 
-    def put(self, picture: Frame, colours: Frame) -> None:
+    def put(self, picture: _Colours, colours: _Colours) -> None:
         """Write `colours`, (N, 1, 3), to these pixels of `picture`."""
         _pixels(picture)[self.where] = _pixels(colours)
 
-    def nearby(self, frame: Frame, matte: Matte) -> Frame:
-        """Around each of them the mean colour of the sure pixels of the person, (N, 1, 3).
 
-        Found on a small copy of the box, and read from it linearly.
-        """
-        down, right = (
-            _Guide.of(part, side, max(matte.shape)) for part, side in zip(self.box, matte.shape, strict=True)
-        )
+def _box(matte: Matte) -> tuple[slice, slice]:
+    """Rows and columns that hold the person, none of them if nobody is there."""
+    left, top, width, height = cv2.boundingRect(matte)
+    return slice(top, top + height), slice(left, left + width)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearby:
+    """The mean colour of the sure pixels of the person around every pixel, on a small copy of the person's box."""
+
+    small: Frame
+    down: _Guide
+    right: _Guide
+
+    @classmethod
+    def of(cls, frame: _Colours, matte: Matte) -> _Nearby | None:
+        """None if nobody is there."""
+        box = _box(matte)
+        return cls.within(box, frame, matte) if box[0].stop else None
+
+    @classmethod
+    def within(cls, box: tuple[slice, slice], frame: _Colours, matte: Matte) -> _Nearby:
+        down, right = (_Guide.of(part, side, max(matte.shape)) for part, side in zip(box, matte.shape, strict=True))
         # Single pixels, no means: a mean with a pixel of the room would let its colour in.
         places = down.pixels()[:, None] * matte.shape[1] + right.pixels()
         voice = cv2.LUT(np.take(matte, places), _VOICE)
-        small = weighted_blur(_taken(frame, places), voice, GUIDE_SIGMA)
+        colours = _taken(frame, places)
+        if colours.dtype != np.uint8:
+            colours = (colours >> 8).astype(np.uint8)
+        return cls(weighted_blur(np.asarray(colours, np.uint8), voice, GUIDE_SIGMA), down, right)
+
+    def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Frame:
+        """At N pixels of the frame, read linearly: (N, 1, 3)."""
         # OpenCV takes no more than 32767 points in a row.
-        shape = -(-len(self.where) // 1024), 1024
-        x, y = np.resize(right.places(self.columns), shape), np.resize(down.places(self.rows), shape)
-        found = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(found.reshape(-1, 1, 3)[: len(self.where)], np.uint8)
+        shape = -(-len(rows) // 1024), 1024
+        x, y = np.resize(self.right.places(columns), shape), np.resize(self.down.places(rows), shape)
+        found = cv2.remap(self.small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(found.reshape(-1, 1, 3)[: len(rows)], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +271,14 @@ class _Guide:
         return pixels.astype(np.float32) * np.float32(1 / self.step) + np.float32(0.5 / self.step - 0.5 - self.low)
 
 
-def _taken(picture: Frame, places: NDArray[np.intp]) -> Frame:
+def _taken(picture: _Colours, places: NDArray[np.intp]) -> _Colours:
     """Some pixels: (*places.shape, 3)."""
-    return np.take(_pixels(np.ascontiguousarray(picture)), places).view(np.uint8).reshape(*places.shape, 3)
+    return np.take(_pixels(np.ascontiguousarray(picture)), places).view(picture.dtype).reshape(*places.shape, 3)
 
 
-def _pixels(picture: Frame) -> NDArray[np.void]:
+def _pixels(picture: NDArray[Any]) -> NDArray[np.void]:
     """A picture's pixels in a row, each as one value: those are moved in a fifth of the time."""
-    return picture.reshape(-1).view(_PIXEL)
+    return picture.reshape(-1).view(f"V{3 * picture.itemsize}")
 
 
 def _weighed(colours: Frame, share: NDArray[np.uint8]) -> Frame:

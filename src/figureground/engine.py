@@ -10,19 +10,38 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.errors import ModelError
-from figureground.preprocess import STRIDE, Fit, drop_doubtful, to_input
-from figureground.refine import to_alpha
+from figureground.preprocess import STRIDE, Fit, crisp, drop_doubtful, tidy, to_input
+from figureground.refine import Levels, refined_levels, to_alpha
 from figureground.sessions import Session, check_device, read_model
 
 SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
 MAX_SIZE = 4096
 DEFAULT_SIZE = 256  # side of a square with as many pixels as the input, where a model does not name its own
+
+
+class Model(Protocol):
+    """Whatever finds people: an `Engine`, or what `runtimes.peers.open_model` gives. Threads may share one."""
+
+    path: Path
+
+    def __call__(self, frame: Frame) -> Alpha:
+        """(H, W, 3) uint8 RGB to (H, W) float32 in [0, 1], new at every call."""
+        ...
+
+    def look(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """What the network sees of `frame`, (h, w, 3) uint8 RGB, and its alpha of that, (h, w), not enlarged yet."""
+        ...
+
+    def levels(self, frame: Frame, most: int = 255) -> Levels:
+        """The alpha of `frame` in whole levels of 0 to `most`, 255 or 65535; large frames cost no float32 alpha."""
+        ...
 
 
 class Engine:
@@ -69,6 +88,16 @@ class Engine:
         check_frame(frame)
         fit = self.fit(frame.shape[1], frame.shape[0])
         return to_alpha(frame, self.run(to_input(frame, fit)), fit)
+
+    def look(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """As `engine.Model.look`."""
+        fit = self.fit(frame.shape[1], frame.shape[0])
+        picture = to_input(frame, fit)
+        return picture[: fit.height, : fit.width], tidy(crisp(self.run(picture), fit))
+
+    def levels(self, frame: Frame, most: int = 255) -> Levels:
+        """As `engine.Model.levels`."""
+        return refined_levels(check_frame(frame), self.look(frame)[1], most)
 
     def fit(self, width: int, height: int, size: int | None = None) -> Fit:
         """How a frame of `width` x `height` pixels lies in the network's input.

@@ -6,9 +6,10 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,18 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from figureground.arrays import Frame
 from figureground.atomic import atomic_path
 from figureground.errors import ImageError, LargeImageError, NoImageError, OutputError
+from figureground.profiles import from_cmyk, rgb_profile, strips, to_srgb
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+HEIC_EXTENSIONS = (".heic", ".heif", ".hif")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", *HEIC_EXTENSIONS)
 # Others are refused whatever their name: EPS, for one, would start an interpreter.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")  # ISO 23008-12, annex B
+_NEEDS_HEIC = "HEIC needs another package: run  pip install 'figureground[heic]'"
 MAX_PIXELS = 100_000_000
 JPEG_QUALITY = 95
+# Pillow writes all of EXIF to TIFF files only where they are not compressed, as they are without a word.
+_QUALITY: dict[str, dict[str, Any]] = {".tif": {}, ".tiff": {}, ".png": {}, ".bmp": {}}
 _TURNS = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,6 +41,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _DEEP = ("I;16", "I;16B", "I")  # Pillow's modes of 16-bit grey
+_COLOURED = ("RGB", "RGBA", "RGBX", "P", "PA")  # whose profile, if it is one of RGB colours, is that of their colours
 
 
 def read_image(file: str | Path | IO[bytes]) -> Frame:
@@ -42,14 +50,57 @@ def read_image(file: str | Path | IO[bytes]) -> Frame:
     Raises:
         ImageError: missing, truncated, not a picture, or over 100 megapixels.
     """
-    picture = _to_srgb(_open(Path(file) if isinstance(file, str) else file))
+    with opened(Path(file) if isinstance(file, str) else file) as picture:
+        return to_srgb(upright(picture), own_profile(picture))
+
+
+def own_profile(picture: Image.Image) -> bytes | None:
+    """The profile of the colours that `upright` gives; None if they are sRGB."""
+    return None if picture.mode not in _COLOURED else rgb_profile(picture.info.get("icc_profile"))
+
+
+def upright(picture: Image.Image) -> Frame:
+    """The pixels of an opened picture as a Frame, in its own colours (CMYK in sRGB), turned as its EXIF data asks.
+
+    Nothing else of the picture's size is made on the way.
+    """
+    picture.load()
+    orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    is_turned = orientation in (5, 6, 7, 8)
+    size = (picture.width, picture.height) if is_turned else (picture.height, picture.width)
+    frame = np.empty((*size, 3), np.uint8)
+    stored, cmyk = as_stored(frame, orientation), None
+    if picture.mode == "CMYK":
+        cmyk = from_cmyk(picture.info.get("icc_profile"))
+    for rows in strips(picture.height, picture.width):
+        strip = picture.crop((0, rows.start, picture.width, rows.stop))
+        stored[rows] = _rgb((cmyk and ImageCms.applyTransform(strip, cmyk)) or strip)
+    return frame
+
+
+def _rgb(picture: Image.Image) -> Frame:
     if picture.mode in _DEEP:
         return np.repeat(_to_8_bits(picture)[:, :, None], 3, axis=2)
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
         # Over white: colours hidden under transparency are not part of the picture.
         picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.array(picture.convert("RGB"))
+    return np.asarray(picture.convert("RGB"))
+
+
+def as_stored(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A view of an upright picture, (H, W, ...), as it lies in a file of this EXIF orientation (CIPA DC-008, 4.6.4)."""
+    if orientation in (2, 3):
+        upright = upright[:, ::-1]
+    if orientation in (3, 4):
+        upright = upright[::-1]
+    if orientation in (5, 7):
+        upright = upright.swapaxes(0, 1)
+    if orientation == 7:
+        upright = upright[::-1, ::-1]
+    if orientation in (6, 8):
+        upright = np.rot90(upright, 1 if orientation == 6 else -1)
+    return upright
 
 
 def read_rgba(path: Path) -> NDArray[np.uint8]:
@@ -58,7 +109,10 @@ def read_rgba(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: as `read_image`.
     """
-    return np.array(_to_srgb(_open(path)).convert("RGBA"))
+    picture = _open(path)
+    rgba = np.array(picture.convert("RGBA"))
+    rgba[:, :, :3] = to_srgb(np.ascontiguousarray(rgba[:, :, :3]), own_profile(picture))
+    return rgba
 
 
 def encode_jpeg(frame: Frame, quality: int = 80) -> bytes:
@@ -117,21 +171,8 @@ def has_levels(path: Path) -> bool:
     Raises:
         ImageError: as `read_image`.
     """
-    with _limited(path) as picture:
+    with opened(path) as picture:
         return picture.mode in ("P", "1", "L", "LA", *_DEEP)
-
-
-def _to_srgb(picture: Image.Image) -> Image.Image:
-    """A picture with a colour profile of its own, such as a phone's Display P3, in sRGB; any other as it is."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "CMYK"):
-        return picture
-    try:
-        own = ImageCms.ImageCmsProfile(BytesIO(profile))
-        changed = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture  # a broken profile is no reason to refuse the picture
-    return changed or picture
 
 
 def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
@@ -145,7 +186,7 @@ def picture_size(file: Path | IO[bytes]) -> tuple[int, int]:
     Raises:
         ImageError: as `read_image`.
     """
-    with _limited(file) as picture:
+    with opened(file) as picture:
         return picture.width, picture.height
 
 
@@ -155,19 +196,21 @@ def stored_size(path: Path) -> tuple[int, int, int]:
     Raises:
         ImageError: as `read_image`.
     """
-    with _limited(path) as picture:
+    with opened(path) as picture:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
         return picture.width, picture.height, orientation if orientation in _TURNS else 1
 
 
-def format_suffix(data: bytes | IO[bytes]) -> str:
+def format_suffix(file: Path | IO[bytes]) -> str:
     """The suffix, such as `.jpg`, of a picture file's content.
 
     Raises:
         ImageError: as `read_image`.
     """
-    with _limited(BytesIO(data) if isinstance(data, bytes) else data) as picture:
-        return {"JPEG": ".jpg", "TIFF": ".tif"}.get(picture.format or "", f".{picture.format}".lower())
+    with opened(file) as picture:
+        return {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}.get(
+            picture.format or "", f".{picture.format}".lower()
+        )
 
 
 def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -177,13 +220,13 @@ def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def _open(file: Path | IO[bytes]) -> Image.Image:
-    with _limited(file) as picture:
+    with opened(file) as picture:
         picture.load()
         return ImageOps.exif_transpose(picture)
 
 
 @contextmanager
-def _limited(file: Path | IO[bytes]) -> Iterator[Image.Image]:
+def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """An opened picture file within the limits; whatever Pillow raises while it is open becomes an ImageError."""
     name = file if isinstance(file, Path) else "picture"
     if isinstance(file, Path) and os.path.exists(file) and not os.path.isfile(file):
@@ -191,7 +234,7 @@ def _limited(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's limit is below this one
-            with Image.open(file, formats=_FORMATS) as picture:
+            with Image.open(file, formats=_formats()) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width}x{picture.height}"
                     raise LargeImageError(f"{name}: {size} is over the limit of 100 megapixels; shrink it")
@@ -201,6 +244,8 @@ def _limited(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise LargeImageError(f"{name}: over the limit of 100 megapixels; shrink it") from error
     except UnidentifiedImageError as error:
+        if _is_heic(file):
+            raise NoImageError(f"{name}: {_NEEDS_HEIC}") from error
         raise NoImageError(f"{name}: not a picture this can read; want {' '.join(EXTENSIONS)}") from error
     except ImageError:
         raise
@@ -208,41 +253,72 @@ def _limited(file: Path | IO[bytes]) -> Iterator[Image.Image]:
         raise ImageError(f"{name}: cannot be read ({error})") from error
 
 
-def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
+@cache
+def _formats() -> tuple[str, ...]:
+    """What Pillow may read; HEIC, where pillow-heif is installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return _FORMATS
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return (*_FORMATS, "HEIF")
+
+
+def _is_heic(file: Path | IO[bytes]) -> bool:
+    head = _head(file)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
+
+
+def _head(file: Path | IO[bytes]) -> bytes:
+    if isinstance(file, Path):
+        with file.open("rb") as opened_file:
+            return opened_file.read(12)
+    file.seek(0)
+    return file.read(12)
+
+
+def check_suffix(path: Path, transparent: bool = False) -> None:
+    """
+    Raises:
+        OutputError: a suffix this cannot write, or of a format that holds no transparency though it is asked for.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in EXTENSIONS:
+        raise OutputError(
+            f"{path}: cannot write {path.suffix or 'a file without suffix'}; use one of {' '.join(EXTENSIONS)}"
+        )
+    if transparent and suffix in (".jpg", ".jpeg", ".bmp"):
+        raise OutputError(f"{path}: {'BMP' if suffix == '.bmp' else 'JPEG'} holds no transparency; use .png or .webp")
+    if suffix in HEIC_EXTENSIONS and "HEIF" not in _formats():
+        raise OutputError(f"{path}: {_NEEDS_HEIC}")
+
+
+def write_image(path: str | Path, image: NDArray[np.uint8], **kept: Any) -> None:
     """Write an (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA uint8 array; the suffix chooses the format.
+
+    WebP is lossless where the picture is grey or transparent. `kept` goes to Pillow's writer.
 
     Raises:
         OutputError: unknown suffix, transparency asked of JPEG, or the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in EXTENSIONS:
-        raise OutputError(
-            f"{path}: cannot write {path.suffix or 'a file without suffix'}; use one of {' '.join(EXTENSIONS)}"
-        )
-    if image.ndim == 3 and image.shape[2] == 4 and path.suffix.lower() in (".jpg", ".jpeg"):
-        raise OutputError(f"{path}: JPEG holds no transparency; use .png or .webp")
-    with atomic_path(path) as temporary:
+    check_suffix(path, transparent=image.ndim == 3 and image.shape[2] == 4)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
         try:
-            _save(image, temporary)
-        except ValueError as error:  # more pixels than the format holds
+            encode_image(file, image, path.suffix, **kept)
+        except (ValueError, RuntimeError) as error:  # more pixels than the format holds
             raise OutputError(f"{path}: cannot be written ({error})") from error
 
 
-def encode_image(image: NDArray[np.uint8], format: str) -> bytes:
-    """The content of the file that `write_image` would write; `format` is png, webp or jpeg.
+def encode_image(file: IO[bytes], image: NDArray[np.uint8], suffix: str, **kept: Any) -> None:
+    """`write_image` to an open file, in the format of files of this suffix.
 
     Raises:
-        OutputError: more pixels than the format holds.
+        ValueError, RuntimeError: from Pillow, if the format cannot hold the picture.
     """
-    file = BytesIO()
-    try:
-        _save(image, file, format)
-    except ValueError as error:
-        raise OutputError(
-            f"{image.shape[1]}x{image.shape[0]} pixels cannot be written as {format} ({error})"
-        ) from error
-    return file.getvalue()
-
-
-def _save(image: NDArray[np.uint8], file: Path | IO[bytes], format: str | None = None) -> None:
-    Image.fromarray(image).save(file, format, quality=JPEG_QUALITY)
+    how = _QUALITY.get(suffix.lower(), {"quality": JPEG_QUALITY})
+    if suffix.lower() == ".webp" and image.shape[2:] != (3,):
+        how = {"lossless": True}
+    Image.init()
+    _formats()  # HEIC with them
+    Image.fromarray(image).save(file, Image.registered_extensions()[suffix.lower()], **how, **kept)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame, Matte
 from figureground.preprocess import FAINT, Fit, crisp, tidy, to_matte
+from figureground.profiles import STRIP, strips
 
 RADIUS = 2  # pixels of the network's resolution, of the window in which alpha follows brightness
 EPSILON = 1e-3  # of brightness in [0, 1], squared: fainter texture does not count as an edge
@@ -26,6 +27,7 @@ CHANGED, SMOOTH = 8, 5
 RISE, FALL = 0.7, 0.05  # seconds in which a still pixel follows its alpha up, and down: no ghosts
 JUMP = 0.3  # a larger rise is no noise: what gives the small alpha has thought about it
 GAP = 0.5  # seconds without a frame: another stream
+Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def refine(frame: Frame, alpha: Alpha) -> Alpha:
@@ -39,13 +41,58 @@ def refine(frame: Frame, alpha: Alpha) -> Alpha:
         (H, W) float32 in [0, 1], new at every call. Where `alpha` is 0 or 1 all around (twice RADIUS), so it stays.
         A frame no larger than the alpha has nothing to add: it is scaled linearly.
     """
-    full = frame.shape[1::-1]
     if _nothing_to_add(frame, alpha):
-        return cv2.resize(alpha, full)
+        return cv2.resize(alpha, frame.shape[1::-1])
     box = _Box.of(frame, alpha)
     out = np.zeros(frame.shape[:2], np.float32)
     out[box.full] = cv2.resize(_fine(_grey(frame, box), alpha[box.small]), _size(box.full))
     return out
+
+
+def refined_levels(frame: Frame, alpha: Alpha, most: int = 255) -> Levels:
+    """`refine` in whole levels of 0 to `most`, without its float32 of the frame's size.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        alpha: (h, w) float32 in [0, 1], computed from it.
+        most: 255, or 65535 for uint16.
+
+    Returns:
+        (H, W) uint8 or uint16; of a large frame a level of 255 may differ by one where rounding falls the other way.
+    """
+    if _nothing_to_add(frame, alpha):
+        return enlarged_levels(alpha, frame.shape[1], frame.shape[0], most)
+    box = _Box.of(frame, alpha)
+    out = np.zeros(frame.shape[:2], np.uint8 if most == 255 else np.uint16)
+    _enlarge_into(out[box.full], _fine(_grey(frame, box), alpha[box.small]), most)
+    return out
+
+
+def enlarged_levels(alpha: Alpha, width: int, height: int, most: int = 255) -> Levels:
+    """An alpha scaled linearly to (height, width), in whole levels of 0 to `most`, 255 or 65535."""
+    out = np.empty((height, width), np.uint8 if most == 255 else np.uint16)
+    _enlarge_into(out, alpha, most)
+    return out
+
+
+def _enlarge_into(out: Levels, alpha: Alpha, most: int) -> None:
+    """As `cv2.resize` of it all would, in strips."""
+    height, width = out.shape
+    if height * width <= STRIP or height < alpha.shape[0]:
+        out[:] = _levels(cv2.resize(alpha, (width, height)), most)
+        return
+    wide = cv2.resize(alpha, (width, alpha.shape[0]))
+    for rows in strips(height, width):
+        places = (np.arange(rows.start, rows.stop) + 0.5) * (alpha.shape[0] / height) - 0.5
+        upper = np.clip(np.floor(places), 0, alpha.shape[0] - 1).astype(np.intp)
+        share = np.clip(places - upper, 0, 1).astype(np.float32)[:, None]
+        strip = wide[upper] * (1 - share)
+        strip += wide[np.minimum(upper + 1, alpha.shape[0] - 1)] * share
+        out[rows] = _levels(strip, most)
+
+
+def _levels(alpha: Alpha, most: int) -> Levels:
+    return to_matte(alpha) if most == 255 else np.rint(alpha * np.float32(most)).astype(np.uint16)
 
 
 def to_alpha(frame: Frame, output: Alpha, fit: Fit) -> Alpha:
@@ -127,7 +174,7 @@ class _Box:
         """All of both where one size is no multiple of the other: a part would be enlarged to other places then."""
         height, width = alpha.shape
         shrink = max(1, round(frame.shape[1] / (SCALE * width)))
-        shape = frame.shape[0] // shrink, frame.shape[1] // shrink
+        shape = max(1, frame.shape[0] // shrink), max(1, frame.shape[1] // shrink)
         times = shape[0] // height
         if shape != (times * height, times * width) or frame.shape[:2] != (shrink * shape[0], shrink * shape[1]):
             small, fine, full = ((slice(0, all_[0]), slice(0, all_[1])) for all_ in (alpha.shape, shape, frame.shape))

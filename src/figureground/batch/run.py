@@ -9,17 +9,17 @@ from pathlib import Path
 
 from figureground.atomic import check_writable
 from figureground.backgrounds import make_background
-from figureground.batch.options import Options
+from figureground.batch.options import Options, asked
 from figureground.batch.picture import replace_picture
 from figureground.batch.plan import Job, check_background, is_video, plan
 from figureground.batch.video import Progress, replace_video
-from figureground.engine import Engine
-from figureground.errors import FigureGroundError
+from figureground.errors import FigureGroundError, OutputError
+from figureground.runtimes.peers import open_model
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one input; `reason` says why where `status` is `failed`."""
+    """What became of one input; `reason` says why where `status` is `failed`, else what else there is to know."""
 
     input: str
     output: str
@@ -36,6 +36,10 @@ def replace(
     kind: str = "composite",
     model: str | Path = "small",
     progress: Progress | None = None,
+    *,
+    crop: bool = False,
+    margin: float = 0.0,
+    strip_metadata: bool = False,
 ) -> list[Result]:
     """Give the people in pictures and videos another background.
 
@@ -44,8 +48,11 @@ def replace(
         background: `blur`, `blur:STRENGTH`, `#rrggbb`, `transparent`, or the path of a picture, video or folder.
         output: a file for a single input, else a folder; left out, results stand beside their inputs.
         kind: `composite`, `cutout` (transparent background) or `alpha` (the matte, grey).
-        model: a shipped name or an .onnx file.
+        model: a shipped name, an .onnx, .tflite or .xml file, or a TOML that describes one (docs/evaluation.md).
         progress: called with the input, the frames done and the frames in all (0: not known).
+        crop: cut pictures down to the person, for cut-outs and alphas; a picture of nobody fails.
+        margin: what is left around the person then, in hundredths of their longer side, 0 to 100.
+        strip_metadata: keep nothing of what pictures say about themselves but their colour profile.
 
     Returns:
         One result an input, in order. One that fails does not stop the others, and leaves no file.
@@ -54,45 +61,54 @@ def replace(
         FigureGroundError: nothing can start: unknown kind or model, unreadable background, no input, an
             output that cannot be written, cannot hold what is asked for or is its own input.
     """
-    if background == "transparent":
-        kind = "cutout" if kind == "composite" else kind
-    options = Options(kind, background, str(model))
+    options = asked(background, kind, str(model), crop=crop, margin=margin, strip_metadata=strip_metadata)
     names = [inputs] if isinstance(inputs, str | Path) else inputs
-    jobs = plan([Path(name) for name in names], None if output is None else Path(output), kind)
+    jobs = plan([Path(name) for name in names], None if output is None else Path(output), options.kind)
     check_background(Path(background), jobs)
+    check_crop(options, jobs)
     for folder in {job.output.parent for job in jobs}:
         check_writable(folder)
     return [*map(Worker(options, progress), jobs)]
 
 
+def check_crop(options: Options, jobs: Sequence[Job]) -> None:
+    """
+    Raises:
+        OutputError: a video is to be cropped.
+    """
+    for job in jobs:
+        if options.crop and is_video(job.input):
+            raise OutputError(f"{job.input}: --crop is for pictures, a video keeps its size; leave it out")
+
+
 class Worker:
-    """Does the jobs of a call, one after the other, with one engine."""
+    """Does the jobs of a call, one after the other, with one model."""
 
     def __init__(self, options: Options, progress: Progress | None = None) -> None:
         self._options = options
         self._progress = progress
         self._background = make_background(options.background) if options.kind == "composite" else None
-        self._engine = Engine(options.model)
+        self._model = open_model(options.model)
 
     def __call__(self, job: Job) -> Result:
         """Do one job; whatever goes wrong with it is told in its result."""
         started = time.perf_counter()
         try:
-            frames = self._video(job) if is_video(job.input) else self._picture(job)
+            frames, said = (self._video(job), "") if is_video(job.input) else (1, self._picture(job))
         except FigureGroundError as error:
             return Result(str(job.input), str(job.output), "failed", reason=str(error))
         except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
             reason = f"{job.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
             return Result(str(job.input), str(job.output), "failed", reason=reason)
-        return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3))
+        return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3), said)
 
-    def _picture(self, job: Job) -> int:
-        replace_picture(job, self._engine, self._options, self._background)
+    def _picture(self, job: Job) -> str:
+        said = replace_picture(job, self._model, self._options, self._background)
         if self._progress is not None:
             self._progress(job.input, 1, 1)
-        return 1
+        return said
 
     def _video(self, job: Job) -> int:
         # A background keeps its place from frame to frame, so every video gets its own.
         fresh = make_background(self._options.background) if self._background is not None else None
-        return replace_video(job, self._engine, self._options, fresh, self._progress)
+        return replace_video(job, self._model, self._options, fresh, self._progress)

@@ -10,9 +10,8 @@ from figureground.backgrounds import Background
 from figureground.batch.compose import grey_as_rgb, make_compose
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
-from figureground.engine import Engine
-from figureground.pipeline import run
-from figureground.preprocess import crisp, tidy, to_input
+from figureground.engine import Model
+from figureground.pipeline import Source, run
 from figureground.refine import Refiner
 from figureground.sinks import video_sink
 from figureground.sources import VideoSource
@@ -22,7 +21,7 @@ Progress = Callable[[Path, int, int], None]
 
 
 def replace_video(
-    job: Job, engine: Engine, options: Options, background: Background | None, progress: Progress | None
+    job: Job, model: Model, options: Options, background: Background | None, progress: Progress | None
 ) -> int:
     source = VideoSource(job.input)
     sink = video_sink(job.output, like=source, transparent=options.kind == "cutout")
@@ -32,20 +31,14 @@ def replace_video(
         if progress is not None:
             progress(job.input, count, source.length)
 
-    return run(
-        source, _steady(engine, source), compose if options.kind != "alpha" else grey_as_rgb(compose), sink, sent
-    )
+    return run(source, steady(model, source), compose if options.kind != "alpha" else grey_as_rgb(compose), sink, sent)
 
 
-def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Matte]:
-    """What `engine` does, for the frames of a video: steady where the picture stands still."""
+def steady(model: Model, source: Source) -> Callable[[Frame], Matte]:
+    """What `model` does, for the frames of a video: steady where the picture stands still."""
     stabiliser, refiner = Stabiliser(), Refiner()
 
     def segment(frame: Frame) -> Matte:
-        fit = engine.fit(frame.shape[1], frame.shape[0])
-        picture = to_input(frame, fit)
-        alpha = tidy(crisp(engine.run(picture), fit))
-        alpha = stabiliser(picture[: fit.height, : fit.width], alpha, source.time)
-        return refiner(frame, alpha, source.time)
+        return refiner(frame, stabiliser(*model.look(frame), source.time), source.time)
 
     return segment

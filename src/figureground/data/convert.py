@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import shutil
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def _unpacked(picture: Picture, name: str, dataset: Path) -> Path:
         data = base64.b64decode("".join((text or "").split()), validate=True)
     except (AttributeError, TypeError, ValueError, binascii.Error) as error:
         raise DatasetError(f"its imageData is not base64 ({error})") from error
-    file = dataset / "images" / f"{name}{format_suffix(data)}"
+    file = dataset / "images" / f"{name}{format_suffix(BytesIO(data))}"
     with atomic_path(file) as temporary:
         temporary.write_bytes(data)
     return file

@@ -12,8 +12,8 @@ from figureground.data.manifest import read_manifest
 from figureground.evaluation.bootstrap import Interval, bootstrap_intervals
 from figureground.evaluation.evaluate import MEASURES, Evaluation, Segment, evaluate, figures
 from figureground.evaluation.latency import PICTURES, latency, latency_of
-from figureground.evaluation.peers import open_model
 from figureground.evaluation.streams import StreamEvaluation, evaluate_stream, some_frames
+from figureground.runtimes.peers import open_model
 
 Progress = Callable[[str, int, int], None]
 

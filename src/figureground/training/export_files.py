@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from figureground.evaluation.exported import LITERT_MEMBER, OPENVINO_ENTRY, import_openvino
+from figureground.runtimes.exported import LITERT_MEMBER, OPENVINO_ENTRY, import_openvino
 
 # Writes a model to a path, with its metadata inside. Called twice: the file is measured before it can hold its scores.
 Write = Callable[[Path, dict[str, str]], None]

@@ -19,9 +19,9 @@ from figureground.atomic import atomic_path, check_writable
 from figureground.data.manifest import Item, read_manifest
 from figureground.engine import Engine
 from figureground.errors import ModelError, TrainingError
-from figureground.evaluation.exported import ExportedModel
 from figureground.images import read_image
 from figureground.preprocess import to_input
+from figureground.runtimes.exported import ExportedModel
 from figureground.training.export import to_onnx
 from figureground.training.export_files import Write, litert_file, onnx_file, openvino_file, parts
 from figureground.training.export_gate import Comparison, Progress, compare, keras_alpha, refusal

@@ -133,7 +133,11 @@ class Stream:
         except BaseException:
             self._matting.reset()  # what was wrong with one frame must not tell what the next ones show
             raise
-        return picture.tobytes() if self.hello.format == "raw" else encode_image(picture, self.hello.format)
+        if self.hello.format == "raw":
+            return picture.tobytes()
+        file = BytesIO()
+        encode_image(file, picture, f".{self.hello.format}")
+        return file.getvalue()
 
     def _read(self, data: bytes) -> Frame:
         if self.hello.size is not None:

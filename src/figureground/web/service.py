@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from io import BytesIO
 from threading import Lock
-from typing import IO
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -17,12 +17,13 @@ from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from figureground.arrays import Frame
 from figureground.backgrounds import Background, Still, make_background
-from figureground.batch.picture import make_picture
+from figureground.batch.options import Options
+from figureground.batch.picture import is_deep, make_picture
 from figureground.engine import Engine, shipped_models
-from figureground.errors import FigureGroundError, ImageError, LargeImageError, ModelError, NoImageError
-from figureground.images import encode_image, format_suffix, picture_size, read_image
+from figureground.errors import FigureGroundError, ImageError, LargeImageError, ModelError, NoImageError, OutputError
+from figureground.images import format_suffix, picture_size, read_image
+from figureground.pictures import encode_picture, read_picture
 from figureground.version import __version__
 from figureground.web.frames import exchange
 from figureground.web.openapi import STYLE, document, reference
@@ -72,10 +73,18 @@ class Service:
         Raises:
             FigureGroundError: it cannot be made; the message says why.
         """
-        frame = _read(wanted.image, "image")
-        picture = make_picture(frame, self.engine(wanted.model), wanted.kind, _background(wanted))
-        format = wanted.format or _suitable(wanted)
-        return encode_image(picture, format), format
+        options, format = Options(wanted.kind), wanted.format or _suitable(wanted)
+        with _named("image"):
+            wanted.image.seek(0)
+            picture = read_picture(BytesIO(wanted.image.read()), is_deep(options, f".{format}"))
+        made, metadata = make_picture(picture, self.engine(wanted.model), options, _background(wanted))
+        file = BytesIO()
+        try:
+            encode_picture(file, made, metadata, f".{format}")
+        except (ValueError, RuntimeError) as error:
+            size = f"{made.shape[1]}x{made.shape[0]}"
+            raise OutputError(f"{size} pixels cannot be written as {format} ({error})") from error
+        return file.getvalue(), format
 
     def routes(self) -> list[BaseRoute]:
         """All under `/v1`."""
@@ -167,11 +176,6 @@ def _pixels(wanted: Wanted) -> int:
     return found
 
 
-def _read(file: IO[bytes], name: str) -> Frame:
-    with _named(name):
-        return read_image(file)
-
-
 @contextmanager
 def _named(name: str) -> Iterator[None]:
     """Errors begin with the name of the part that they are about."""
@@ -185,7 +189,8 @@ def _background(wanted: Wanted) -> Background | None:
     if wanted.kind != "composite":
         return None
     if wanted.behind is not None:
-        return Still(_read(wanted.behind, "background"))
+        with _named("background"):
+            return Still(read_image(wanted.behind))
     return make_background(wanted.background)
 
 

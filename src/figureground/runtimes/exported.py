@@ -6,6 +6,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from figureground.arrays import Alpha, Frame, check_frame
 from figureground.engine import MAX_SIZE
 from figureground.errors import MissingExtraError, ModelError
-from figureground.preprocess import STRIDE, Fit, to_input
-from figureground.refine import to_alpha
+from figureground.preprocess import STRIDE, Fit, crisp, tidy, to_input
+from figureground.refine import Levels, refined_levels, to_alpha
 
 # Where an export says what it is. LiteRT takes no notice of a ZIP archive behind the model, which is where TensorFlow
 # Lite's own metadata keeps its files; OpenVINO has a place for anybody's entries.
@@ -113,7 +114,7 @@ def import_openvino() -> ModuleType:
 class ExportedModel:
     """A .tflite or .xml file made by `figureground export`: a frame in, an alpha of the same size out.
 
-    Threads must not share one.
+    Threads may share one; they wait for each other.
 
     Args:
         path: the file.
@@ -125,7 +126,7 @@ class ExportedModel:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        self.path = path
+        self.path, self._lock = path, Lock()
         self._network: TfliteNetwork | OpenvinoNetwork
         if path.suffix == ".tflite":
             self._network = TfliteNetwork(path, threads, np.uint8)
@@ -149,6 +150,16 @@ class ExportedModel:
         fit = self.fit(frame.shape[1], frame.shape[0])
         return to_alpha(frame, self.run(to_input(frame, fit)), fit)
 
+    def look(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """As `engine.Model.look`."""
+        fit = self.fit(frame.shape[1], frame.shape[0])
+        picture = to_input(frame, fit)
+        return picture[: fit.height, : fit.width], tidy(crisp(self.run(picture), fit))
+
+    def levels(self, frame: Frame, most: int = 255) -> Levels:
+        """As `engine.Model.levels`."""
+        return refined_levels(check_frame(frame), self.look(frame)[1], most)
+
     def fit(self, width: int, height: int) -> Fit:
         """How a frame of `width` x `height` pixels lies in the network's input."""
         _, input_height, input_width, _ = self._network.shape
@@ -163,7 +174,8 @@ class ExportedModel:
             ModelError: it cannot run on a picture of this size, or gave no alpha of it.
         """
         try:
-            outputs = self._network(picture[None])
+            with self._lock:
+                outputs = self._network(picture[None])
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{self.path}: cannot run on a picture ({_last_line(error)})") from error
         alpha = outputs[0][0]

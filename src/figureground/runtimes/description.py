@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -59,7 +60,7 @@ def described(file: Path) -> tuple[Path, Description | None]:
             raise ModelError(f'{file}: says no model; want model = "PATH", from the folder of this file')
         return file.parent / model, _description(file, values, file.parent / model)
     beside = file.with_name(f"{file.name}.toml")
-    if not beside.exists():
+    if not os.path.exists(beside):  # unlike Path.exists, False where its folder may not be entered
         return file, None
     values = _read(beside)
     values.pop("model", None)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Alpha, Frame
-from figureground.engine import Engine, ForeignNetwork
+from figureground.engine import Engine, ForeignNetwork, Model
 from figureground.errors import ModelError
-from figureground.evaluation.description import Description, described
-from figureground.evaluation.exported import ExportedModel, TfliteNetwork, litert_metadata
+from figureground.refine import Levels, enlarged_levels
+from figureground.runtimes.description import Description, described
+from figureground.runtimes.exported import ExportedModel, TfliteNetwork, litert_metadata
 
 FILTERS = {
     "linear": cv2.INTER_LINEAR,
@@ -24,8 +26,8 @@ FILTERS = {
 }
 
 
-def open_model(model: str, threads: int = 1) -> Callable[[Frame], Alpha]:
-    """A model that `evaluate` can measure.
+def open_model(model: str, threads: int = 1) -> Model:
+    """A model that `replace` can use and `evaluate` can measure.
 
     Args:
         model: a shipped model, a run, an .onnx, .tflite or .xml file that `export` made; or anybody's .tflite or
@@ -47,7 +49,7 @@ def open_model(model: str, threads: int = 1) -> Callable[[Frame], Alpha]:
     try:
         return Engine(model, threads)
     except ModelError as error:
-        if path.suffix != ".onnx" or not path.exists():
+        if path.suffix != ".onnx" or not os.path.exists(path):
             raise
         raise ModelError(f"{error}; for another's model, describe its input in {path}.toml") from error
 
@@ -68,7 +70,7 @@ class DescribedModel:
     """
 
     def __init__(self, path: Path, description: Description, threads: int = 1) -> None:
-        self.path = path
+        self.path, self._lock = path, Lock()
         if path.suffix not in (".tflite", ".onnx"):
             raise ModelError(f"{path}: not a .tflite or .onnx file")
         self._network = (TfliteNetwork if path.suffix == ".tflite" else ForeignNetwork)(path, threads)
@@ -101,6 +103,21 @@ class DescribedModel:
         Raises:
             ModelError: the network cannot run, or its output is not as described.
         """
+        with self._lock:
+            return cv2.resize(self._see(frame)[1], frame.shape[1::-1])
+
+    def look(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """As `engine.Model.look`."""
+        with self._lock:
+            picture, alpha = self._see(frame)
+            return picture.copy(), alpha
+
+    def levels(self, frame: Frame, most: int = 255) -> Levels:
+        """As `engine.Model.levels`."""
+        return enlarged_levels(self.look(frame)[1], frame.shape[1], frame.shape[0], most)
+
+    def _see(self, frame: Frame) -> tuple[Frame, Alpha]:
+        """The frame as it lies in the input, a view of that, and its alpha, new."""
         left, top, width, height = self._place(frame.shape[1], frame.shape[0])
         inside = self._canvas[top : top + height, left : left + width]
         if inside.shape != self._canvas.shape:
@@ -110,8 +127,7 @@ class DescribedModel:
         full_height, full_width = self._canvas.shape[:2]
         if person.shape != (full_height, full_width):
             person = cv2.resize(person, (full_width, full_height))
-        person = np.ascontiguousarray(person[top : top + height, left : left + width])
-        return cv2.resize(person, frame.shape[1::-1])
+        return inside, np.ascontiguousarray(person[top : top + height, left : left + width])
 
     def _place(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Where a picture lies in the input: left, top, width, height."""

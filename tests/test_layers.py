@@ -44,6 +44,8 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "openvino": "evaluation.exported",
     "ai_edge_litert": "evaluation.exported",
     "pyvirtualcam": "virtualcam",
+    "ray": "batch.cluster",
+    "fsspec": "batch.places",
     "starlette": "web.",
     "uvicorn": "web.",
     "anyio": "web.",

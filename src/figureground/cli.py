@@ -12,18 +12,16 @@ import logging
 import signal
 import sys
 import warnings
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from figureground import cli_data, cli_live, cli_training
 from figureground.errors import FigureGroundError
-from figureground.terminal import Json, complain, parse_size, progress_bar
-
-if TYPE_CHECKING:
-    from figureground.batch import Result
+from figureground.terminal import Json, Report, complain, parse_size, progress_bar
 
 app = typer.Typer(
     help="Cut people out of pictures and video, in real time, on your own machine.",
@@ -74,32 +72,28 @@ def replace(
         str | None, typer.Option(help="A file for one input, a folder for several; left out: beside each input.")
     ] = None,
     model: Annotated[str, typer.Option(help="A shipped model (small, base) or an .onnx file.")] = "small",
+    jobs: Annotated[int, typer.Option(min=0, help="Inputs at once; 0: one a core.")] = 0,
+    cluster: Annotated[
+        str, typer.Option(help="Work on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT.")
+    ] = "",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what is put into the folders, until Ctrl-C.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Give the people in pictures and videos another background."""
-    from figureground.batch import replace as run
+    from figureground.batch import Options, results
 
-    with progress_bar("frames/s") as bar:
-        task = bar.add_task("", total=None)
-
-        def progress(path: Path, done: int, total: int) -> None:
-            bar.update(task, description=path.name, completed=done, total=total or None)
-
-        results = run(inputs, background, output, kind, model, progress)
-    if as_json:
-        print(json.dumps({"results": [asdict(result) for result in results]}, indent=1))
-    else:
-        for result in results:
-            _say(result)
-    return int(any(result.status == "failed" for result in results))
-
-
-def _say(result: Result) -> None:
-    if result.status == "failed":
-        complain(result.reason)
-    else:
-        rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
-        print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+    options = Options(kind=kind, background=background, model=model)
+    with (
+        progress_bar("inputs/s") as bar,
+        Report(bar, as_json) as report,
+        closing(results(inputs, output, options, report.tell, jobs, cluster, watch)) as found,
+        suppress(*[KeyboardInterrupt] if watch else []),  # that is how it ends
+    ):
+        for result in found:
+            report.add(result)
+    return int(report.failed)
 
 
 def bench(

@@ -13,7 +13,8 @@ class Options:
     """What is to be made of every input.
 
     Attributes:
-        kind: `composite`, `cutout` (transparent background) or `alpha` (the matte, grey).
+        kind: `composite`, `cutout` (transparent background; a composite before `transparent` is one) or `alpha` (the
+            matte, grey).
         background: `blur`, `blur:STRENGTH`, `#rrggbb`, or the path of a picture, video or folder; for composites.
         model: a shipped name or the path of an .onnx file.
 
@@ -28,3 +29,5 @@ class Options:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise OutputError(f"kind {self.kind!r}: want one of {', '.join(KINDS)}")
+        if self.kind == "composite" and self.background == "transparent":
+            object.__setattr__(self, "kind", "cutout")

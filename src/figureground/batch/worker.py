@@ -129,11 +129,15 @@ class Worker:
     def _video(self, job: Job, item: Item) -> int:
         # A background keeps its place from frame to frame, so every video gets its own.
         own = copy.copy(self._background)
-        return replace_video(job, self._engine, self._options, own, lambda _, done, of: self._tell(item, done, of))
+
+        def sent(_: Path, done: int, of: int) -> None:
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+            self._tell(item, done, of)
+
+        return replace_video(job, self._engine, self._options, own, sent)
 
     def _tell(self, item: Item, done: int, of: int) -> None:
-        if self._stopped.is_set():
-            raise KeyboardInterrupt
         if self._progress is not None:
             with self._telling:
                 self._progress(Path(item.input), done, of)

@@ -397,7 +397,7 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_what_is_done_and_nothing_half_do
         # A process started in the background ignores Ctrl-C, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
-        wait_for(photo.parent / "out", ".long.*.part.mp4", process)
+        wait_for(photo.parent / "out", ".long.*/.000000.*.part.mp4", process)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

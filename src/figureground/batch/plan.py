@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
 from figureground.images import EXTENSIONS
-from figureground.sinks import OPAQUE_EXTENSIONS, TRANSPARENT_EXTENSIONS, encoding_for
 from figureground.sources import VIDEO_EXTENSIONS
 
 
@@ -21,7 +21,9 @@ class Job:
     output: Path
 
 
-def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
+def plan(
+    inputs: Sequence[Path], output: Path | None, kind: str, codec: str | None = None, matte: bool = False
+) -> list[Job]:
     """Find the files behind `inputs` and decide where each result goes.
 
     Raises:
@@ -32,18 +34,19 @@ def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
     if output is None and (folders := [root for root in inputs if root.is_dir()]):
         raise OutputError(f"{folders[0]}: a folder needs --output, or its results would be its inputs next time")
     single = len(inputs) == 1 and not inputs[0].is_dir()
-    jobs = [Job(path, _destination(root, path, output, kind, single)) for root, path in found]
+    jobs = [Job(path, _destination(root, path, output, kind, codec, single)) for root, path in found]
     sources, taken = {job.input.resolve() for job in jobs}, dict[Path, Path]()
     for job in jobs:
-        target = job.output.resolve()
-        if target in sources or _same_file(target, sources):
-            raise OutputError(f"{job.output}: is an input; choose another --output")
-        if target in taken:
-            raise OutputError(
-                f"{job.output}: both {taken[target]} and {job.input} would go there; rename one or run twice"
-            )
-        taken[target] = job.input
-        _check_suffix(job, kind)
+        for written in (job.output, *([matte_path(job.output)] if matte and is_video(job.input) else [])):
+            target = written.resolve()
+            if target in sources or _same_file(target, sources):
+                raise OutputError(f"{written}: is an input; choose another --output")
+            if target in taken:
+                raise OutputError(
+                    f"{written}: both {taken[target]} and {job.input} would go there; rename one or run twice"
+                )
+            taken[target] = job.input
+        _check_suffix(job, kind, codec)
     return jobs
 
 
@@ -77,33 +80,38 @@ def _files(root: Path) -> list[Path]:
     return files
 
 
-def _destination(root: Path, path: Path, output: Path | None, kind: str, single: bool) -> Path:
-    name = path.stem + _suffix(path, kind)
+def _destination(root: Path, path: Path, output: Path | None, kind: str, codec: str | None, single: bool) -> Path:
+    suffix = _suffix(path, kind, codec)
+    name = path.stem + suffix
     if output is None:
-        return path.with_name(f"{path.stem}-{kind}{_suffix(path, kind)}")
-    if single and output.suffix and not os.path.isdir(output):
+        return path.with_name(f"{path.stem}-{kind}{suffix}")
+    if single and (output.suffix or not suffix) and not os.path.isdir(output):
         return output
     return output / (path.relative_to(root).parent if root.is_dir() else Path()) / name
 
 
-def _suffix(path: Path, kind: str) -> str:
+def _suffix(path: Path, kind: str, codec: str | None) -> str:
     suffix = path.suffix.lower()
     if is_video(path):
-        if kind == "cutout":
-            return suffix if suffix in TRANSPARENT_EXTENSIONS else ".mov"
-        return suffix if suffix in OPAQUE_EXTENSIONS else ".mp4"
+        return suffix_for(suffix, kind == "cutout", codec)
     if kind != "composite":
         return ".png"
     return suffix if suffix in EXTENSIONS else ".png"
 
 
-def _check_suffix(job: Job, kind: str) -> None:
+def _check_suffix(job: Job, kind: str, codec: str | None) -> None:
     if is_video(job.input):
-        encoding_for(job.output, transparent=kind == "cutout")
+        encoding_for(job.output, kind == "cutout", codec)
     elif job.output.suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{job.output}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
     elif kind == "cutout" and job.output.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
         raise OutputError(f"{job.output}: {job.output.suffix} holds no transparency; use .png or .webp")
+
+
+def matte_path(output: Path) -> Path:
+    """Where the matte of a video goes that is written beside its result."""
+    suffix = output.suffix.lower() if output.suffix.lower() in OPAQUE_EXTENSIONS else ".mp4"
+    return output.with_name(f"{output.stem}-matte{suffix}")
 
 
 def is_video(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from figureground.atomic import check_writable
 from figureground.backgrounds import make_background
+from figureground.batch.join import Joined
 from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
 from figureground.batch.plan import Job, check_background, is_video, plan
@@ -19,7 +20,7 @@ from figureground.errors import FigureGroundError
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one input; `reason` says why where `status` is `failed`."""
+    """What became of one input; `reason` says why where `status` is `failed`, `note` what could not be kept of it."""
 
     input: str
     output: str
@@ -27,6 +28,7 @@ class Result:
     frames: int = 0
     seconds: float = 0.0
     reason: str = ""
+    note: str = ""
 
 
 def replace(
@@ -78,21 +80,20 @@ class Worker:
         """Do one job; whatever goes wrong with it is told in its result."""
         started = time.perf_counter()
         try:
-            frames = self._video(job) if is_video(job.input) else self._picture(job)
+            made = self._video(job) if is_video(job.input) else self._picture(job)
         except FigureGroundError as error:
             return Result(str(job.input), str(job.output), "failed", reason=str(error))
         except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
             reason = f"{job.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
             return Result(str(job.input), str(job.output), "failed", reason=reason)
-        return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3))
+        seconds = round(time.perf_counter() - started, 3)
+        return Result(str(job.input), str(job.output), "done", made.frames, seconds, note="; ".join(made.notes))
 
-    def _picture(self, job: Job) -> int:
+    def _picture(self, job: Job) -> Joined:
         replace_picture(job, self._engine, self._options, self._background)
         if self._progress is not None:
             self._progress(job.input, 1, 1)
-        return 1
+        return Joined(1, ())
 
-    def _video(self, job: Job) -> int:
-        # A background keeps its place from frame to frame, so every video gets its own.
-        fresh = make_background(self._options.background) if self._background is not None else None
-        return replace_video(job, self._engine, self._options, fresh, self._progress)
+    def _video(self, job: Job) -> Joined:
+        return replace_video(job, self._engine, self._options, self._progress)

@@ -16,9 +16,9 @@ PACKAGE = "figureground"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
     ("arrays", "atomic"),
-    ("images", "frames", "preprocess", "smoothing"),
+    ("images", "frames", "encodings", "preprocess", "smoothing"),
     ("refine",),
-    ("engine", "temporal", "people", "compositor", "sources", "camera.*"),
+    ("engine", "temporal", "people", "compositor", "sources", "tracks", "camera.*"),
     ("sinks", "virtualcam", "backgrounds", "pipeline"),
     ("data.*",),
     ("evaluation.*", "batch.*", "live.*"),

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from figureground.arrays import Frame
-from figureground.batch import Item, Result, plan, replace
+from figureground.batch import Item, Options, Result, plan, replace
 from figureground.batch.manifest import NAME
 from figureground.compositor import composite
 from figureground.engine import Engine
@@ -396,7 +396,7 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_what_is_done_and_nothing_half_do
         # A process started in the background ignores Ctrl-C, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
-        wait_for(photo.parent / "out", ".long.*.part.mp4", process)
+        wait_for(photo.parent / "out", ".long.*/.000000.*.part.mp4", process)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -466,7 +466,7 @@ def test_replace_raises_before_anything_is_written(
 def outputs(folder: Path, inputs: Sequence[str], output: str | None, kind: str) -> list[str]:
     for name in inputs:
         (folder / name).touch()
-    items = plan([folder / name for name in inputs], None if output is None else folder / output, kind)
+    items = plan([folder / name for name in inputs], None if output is None else folder / output, Options(kind))
     return [str(Path(item.output).relative_to(folder)) for item in items]
 
 
@@ -500,29 +500,29 @@ def test_a_link_to_an_input_is_that_input(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(OutputError, match="is an input"):
-        plan([tmp_path / "a.png"], tmp_path / "link" / "a.png", "composite")
+        plan([tmp_path / "a.png"], tmp_path / "link" / "a.png", Options())
 
 
 def test_folders_of_the_same_tree_must_not_meet(tmp_path: Path) -> None:
     for name in ("x/a.png", "y/a.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    first, second = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", "composite")
+    first, second = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Options())
     assert (first.output, first.refused) == (str(tmp_path / "out" / "a.png"), "")
     assert "would go there; rename one or run twice" in second.refused
-    assert [*plan([tmp_path], tmp_path / "out", "composite")] == [
+    assert [*plan([tmp_path], tmp_path / "out", Options())] == [
         Item(str(tmp_path / name), str(tmp_path / "out" / name), name, name) for name in ("x/a.png", "y/a.png")
     ]
 
 
 def test_a_missing_input_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
-        plan([tmp_path / "gone"], None, "composite")
+        plan([tmp_path / "gone"], None, Options())
 
 
 def test_a_folder_needs_an_output(photo: Path) -> None:
     with pytest.raises(OutputError, match="a folder needs --output"):
-        plan([photo.parent], None, "composite")
+        plan([photo.parent], None, Options())
 
 
 def test_one_path_alone_is_one_input(photo: Path) -> None:

@@ -19,7 +19,7 @@ def _umask() -> int:
 
 
 _UNFINISHED = re.compile(r"\..*\.[a-z0-9_]{8}\.part(\.[^.]*)?", re.DOTALL)  # as `atomic_path` names them
-_UMASK = _umask()  # read once: reading it means setting it, which threads must not see
+UMASK = _umask()  # read once: reading it means setting it, which threads must not see
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes files only their owner can read
+        os.chmod(temporary, 0o666 & ~UMASK)  # mkstemp makes files only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error

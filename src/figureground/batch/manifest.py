@@ -42,6 +42,7 @@ class Entry:
         options: a hash of all that decides what the result is, the model and the background with it.
         frames: of a video; 1 for a picture.
         ms: what it took.
+        note: what of the input could not be kept.
     """
 
     input: str
@@ -55,6 +56,7 @@ class Entry:
     options: str = ""
     frames: int = 0
     ms: int = 0
+    note: str = ""
 
 
 Find = Callable[[str], Entry | None]  # what is known of the input of a name

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from figureground.batch.compose import KINDS
-from figureground.errors import OutputError
+from figureground.encodings import check_codec
+from figureground.errors import OutputError, SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +19,43 @@ class Options:
             matte, grey).
         background: `blur`, `blur:STRENGTH`, `#rrggbb`, or the path of a picture, video or folder; for composites.
         model: a shipped name or the path of an .onnx file.
+        codec: of videos, one of `encodings.CODECS`; None: what is usual for the file's name.
+        matte: whether a video's matte is written beside its result, too.
+        start, end: the part of a video that is wanted, in seconds from its beginning; `end` None: to its end.
+        frames: of a video at most; None: all.
+        sheet: the picture file for a contact sheet of a video's result.
+        resume: whether to go on where a killed call for the same video was.
 
     Raises:
-        OutputError: no such kind.
+        OutputError: no such kind or codec.
+        SettingError: a part of a video that ends before it begins.
     """
 
     kind: str = "composite"
     background: str = "blur"
     model: str = "small"
+    codec: str | None = None
+    matte: bool = False
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    frames: int | None = None
+    sheet: str | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise OutputError(f"kind {self.kind!r}: want one of {', '.join(KINDS)}")
         if self.kind == "composite" and self.background == "transparent":
             object.__setattr__(self, "kind", "cutout")
+        if self.codec is not None:
+            check_codec(self.codec, self.transparent)
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            end = "its end" if self.end is None else f"{float(self.end):g} s"
+            raise SettingError(f"a video from {float(self.start):g} s to {end}: want 0 <= from < to")
+        if self.frames is not None and self.frames < 1:
+            raise SettingError(f"{self.frames} frames: want 1 or more")
+
+    @property
+    def transparent(self) -> bool:
+        """Whether results have an alpha of their own."""
+        return self.kind == "cutout"

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
+from figureground.batch.options import Options
 from figureground.batch.places import is_folder, is_url, join, same, stamp
 from figureground.batch.walk import Folder, walk
+from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
 from figureground.images import EXTENSIONS
-from figureground.sinks import OPAQUE_EXTENSIONS, TRANSPARENT_EXTENSIONS, encoding_for
 from figureground.sources import VIDEO_EXTENSIONS
 
 Remembered = Callable[[str], str]  # an input's name to the `result` an earlier run gave it; empty: none
@@ -49,8 +50,7 @@ class Item:
 def plan(
     inputs: Sequence[str | Path],
     output: str | Path | None,
-    kind: str,
-    background: str = "",
+    options: Options,
     remembered: Remembered = lambda _: "",
 ) -> Iterator[Item]:
     """Find the files behind `inputs` and decide where each result goes.
@@ -72,25 +72,28 @@ def plan(
     target = None if output is None else str(output)
     if target is None and folders:
         raise OutputError(f"{folders[0]}: a folder needs --output, or its results would be its inputs next time")
-    guard = _Guard(files, folders, target, background)
+    guard = _Guard(files, folders, target, options.background if options.kind == "composite" else "")
     if target is not None and any(same(root, target) for root in folders):
         raise OutputError(f"{target}: is an input; choose another --output")
-    if is_single(places, target):
+    if is_single(places, target, options):
         assert target is not None
         named = [Item(places[0], target)]
     else:
-        named = _named(files, target, kind, remembered)
+        named = _named(files, target, options, remembered)
     for item in named:
-        guard.check(item)
-        _check_suffix(Job(Path(item.input), Path(item.output)), kind)
-    return chain(named, _in_folders(folders, target or "", kind, remembered, guard, named) if folders else ())
+        if reason := guard.reason(item, options):
+            raise OutputError(reason)
+        _check_suffix(Job(Path(item.input), Path(item.output)), options)
+    return chain(named, _in_folders(folders, target or "", options, remembered, guard, named) if folders else ())
 
 
-def is_single(inputs: Sequence[str | Path], output: str | Path | None) -> bool:
-    """Whether the output is a file, for one input; else it is a folder, if there is one."""
+def is_single(inputs: Sequence[str | Path], output: str | Path | None, options: Options) -> bool:
+    """Whether `output` is what is made of the one input; else it is a folder for results, if there is one."""
     if output is None or len(inputs) != 1 or is_folder(str(inputs[0])):
         return False
-    return bool(PurePosixPath(str(output)).suffix) and not is_folder(str(output))
+    if not PurePosixPath(str(output)).suffix and _suffix(Path(_name(str(inputs[0]))), options):
+        return False
+    return not is_folder(str(output))
 
 
 def check_not_empty(inputs: Sequence[str | Path]) -> None:
@@ -110,7 +113,7 @@ def check_not_empty(inputs: Sequence[str | Path]) -> None:
 _SUFFIXES = EXTENSIONS + VIDEO_EXTENSIONS
 
 
-def _named(files: Sequence[str], output: str | None, kind: str, remembered: Remembered) -> list[Item]:
+def _named(files: Sequence[str], output: str | None, options: Options, remembered: Remembered) -> list[Item]:
     """The files that were named one by one."""
     items = []
     # Beside their inputs, results of one folder can only meet those of the same folder.
@@ -121,10 +124,10 @@ def _named(files: Sequence[str], output: str | None, kind: str, remembered: Reme
         for file in here:
             name = _name(file)
             if name in first:
-                there = join(home, _wanted(name, kind, beside=output is None))
+                there = join(home, _wanted(name, options, beside=output is None))
                 raise OutputError(f"{there}: both {first[name]} and {file} would go there; rename one or run twice")
             first[name] = file
-        results = result_names([*first], kind, remembered, beside=output is None)
+        results = result_names([*first], options, remembered, beside=output is None)
         kept = output is not None
         items += [Item(f, join(home, results[n]), n, results[n] if kept else "") for n, f in first.items()]
     order = {file: number for number, file in enumerate(files)}
@@ -132,13 +135,13 @@ def _named(files: Sequence[str], output: str | None, kind: str, remembered: Reme
 
 
 def _in_folders(
-    roots: Sequence[str], output: str, kind: str, remembered: Remembered, guard: _Guard, named: Sequence[Item]
+    roots: Sequence[str], output: str, options: Options, remembered: Remembered, guard: _Guard, named: Sequence[Item]
 ) -> Iterator[Item]:
     listed: Folder | None = None
     results = dict[str, str]()
     for folder, name in walk(roots, _SUFFIXES, left_out=output):
         if folder is not listed:
-            results, listed = _results(folder, kind, remembered, named), folder
+            results, listed = _results(folder, options, remembered, named), folder
         if not name:
             for root, reason in folder.unreadable:
                 place = join(root, folder.name) if folder.name else root
@@ -147,24 +150,24 @@ def _in_folders(
         first, *others = folder.files[name]
         result = str(PurePosixPath(folder.name, results[name]))
         item = Item(join(first, folder.below(name)), join(output, result), folder.below(name), result)
-        yield Item(item.input, item.output, item.name, result, guard.reason(item))
+        yield Item(item.input, item.output, item.name, result, guard.reason(item, options))
         for root in others:
             twin = join(root, item.name)
             reason = f"{item.output}: both {item.input} and {twin} would go there; rename one or run twice"
             yield Item(twin, item.output, "", "", reason)
 
 
-def _results(folder: Folder, kind: str, remembered: Remembered, named: Sequence[Item]) -> dict[str, str]:
+def _results(folder: Folder, options: Options, remembered: Remembered, named: Sequence[Item]) -> dict[str, str]:
     def old(name: str) -> str:
         path = PurePosixPath(remembered(folder.below(name)))
         return path.name if path.parent == PurePosixPath(folder.name) else ""
 
     taken = [item.result for item in named] if not folder.name else []
-    return result_names(sorted(folder.files), kind, old, taken)
+    return result_names(sorted(folder.files), options, old, taken)
 
 
 def result_names(
-    names: Sequence[str], kind: str, remembered: Remembered, taken: Sequence[str] = (), beside: bool = False
+    names: Sequence[str], options: Options, remembered: Remembered, taken: Sequence[str] = (), beside: bool = False
 ) -> dict[str, str]:
     """The results' names for the files of one folder, no two alike, be it but for upper and lower case.
 
@@ -174,23 +177,29 @@ def result_names(
     given, used = dict[str, str](), {_folded(name) for name in taken}
 
     def give(name: str, result: str) -> bool:
-        free = _folded(result) not in used
+        written = {_folded(path.name) for path in _written(Path(name), Path(result), options)}
+        free = not written & used
         if free:
-            used.add(_folded(result))
+            used.update(written)
             given[name] = result
         return free
 
     for name in names:
         old = remembered(name)
-        if old and PurePosixPath(old).suffix == _suffix(Path(name), kind):
+        if old and PurePosixPath(old).suffix == _suffix(Path(name), options):
             give(name, old)
-    tag = f"-{kind}" if beside else ""
+    tag = f"-{options.kind}" if beside else ""
     rest = [name for name in names if name not in given]
-    for name in sorted(rest, key=lambda name: _wanted(name, kind) != name):
-        whole, suffix = name + tag, _suffix(Path(name), kind)
-        choices = chain([_wanted(name, kind, beside), whole + suffix], (f"{whole}-{n}{suffix}" for n in count(2)))
+    for name in sorted(rest, key=lambda name: _wanted(name, options) != name):
+        whole, suffix = name + tag, _suffix(Path(name), options)
+        choices = chain([_wanted(name, options, beside), whole + suffix], (f"{whole}-{n}{suffix}" for n in count(2)))
         next(other for other in choices if give(name, other))
     return given
+
+
+def _written(path: Path, output: Path, options: Options) -> list[Path]:
+    """All that is written for a result."""
+    return [output, matte_path(output)] if options.matte and is_video(path) else [output]
 
 
 def _folded(name: str) -> str:
@@ -198,10 +207,10 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _wanted(name: str, kind: str, beside: bool = False) -> str:
+def _wanted(name: str, options: Options, beside: bool = False) -> str:
     """What the result of a file of this name is called if nothing else is."""
     path = Path(name)
-    return f"{path.stem}{f'-{kind}' if beside else ''}{_suffix(path, kind)}"
+    return f"{path.stem}{f'-{options.kind}' if beside else ''}{_suffix(path, options)}"
 
 
 def _home(file: str) -> str:
@@ -225,24 +234,17 @@ class _Guard:
             self._shown |= {_real(path) for path in map(str, Path(background).iterdir())}
         self._home: tuple[str | None, str] = (None, "")
 
-    def check(self, item: Item) -> None:
-        """
-        Raises:
-            OutputError: the result may not go there.
-        """
-        if reason := self.reason(item):
-            raise OutputError(reason)
-
-    def reason(self, item: Item) -> str:
+    def reason(self, item: Item, options: Options) -> str:
         """Why the result may not go there; empty if it may."""
         home = _home(item.output)
         if self._home[0] != home:  # most come from the same folder as the one before
             self._home = (home, _real(home))
-        place = join(self._home[1], _name(item.output))
-        if place in self._files or self._is_file(item.output) or self._is_inside(self._home[1]):
-            return f"{item.output}: is an input; choose another --output"
-        if place in self._shown:
-            return f"{item.output}: is the background; choose another --output"
+        for path in _written(Path(item.input), Path(_name(item.output)), options):
+            place, shown = join(self._home[1], path.name), join(home, path.name)
+            if place in self._files or self._is_file(shown) or self._is_inside(self._home[1]):
+                return f"{shown}: is an input; choose another --output"
+            if place in self._shown:
+                return f"{shown}: is the background; choose another --output"
         return ""
 
     def _is_file(self, output: str) -> bool:
@@ -268,24 +270,28 @@ def _within(place: str, folder: str) -> bool:
     return place == folder or place.startswith(folder + ("/" if is_url(folder) else os.sep))
 
 
-def _suffix(path: Path, kind: str) -> str:
+def _suffix(path: Path, options: Options) -> str:
     suffix = path.suffix.lower()
     if is_video(path):
-        if kind == "cutout":
-            return suffix if suffix in TRANSPARENT_EXTENSIONS else ".mov"
-        return suffix if suffix in OPAQUE_EXTENSIONS else ".mp4"
-    if kind != "composite":
+        return suffix_for(suffix, options.transparent, options.codec)
+    if options.kind != "composite":
         return ".png"
     return suffix if suffix in EXTENSIONS else ".png"
 
 
-def _check_suffix(job: Job, kind: str) -> None:
+def _check_suffix(job: Job, options: Options) -> None:
     if is_video(job.input):
-        encoding_for(job.output, transparent=kind == "cutout")
+        encoding_for(job.output, options.transparent, options.codec)
     elif job.output.suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{job.output}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
-    elif kind == "cutout" and job.output.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
+    elif options.transparent and job.output.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
         raise OutputError(f"{job.output}: {job.output.suffix} holds no transparency; use .png or .webp")
+
+
+def matte_path(output: Path) -> Path:
+    """Where the matte of a video goes that is written beside its result."""
+    suffix = output.suffix.lower() if output.suffix.lower() in OPAQUE_EXTENSIONS else ".mp4"
+    return output.with_name(f"{output.stem}-matte{suffix}")
 
 
 def is_video(path: Path) -> bool:

@@ -70,22 +70,19 @@ def results(
     """
     if jobs < 0:
         raise OutputError(f"jobs {jobs}: want how many at once, or 0 for one a core")
-    if watching and (cluster or output is None or is_single(inputs, output)):
+    if watching and (cluster or output is None or is_single(inputs, output, options)):
         raise OutputError("--watch: wants folders, with --output for another folder, and no --cluster")
-    background = options.background if options.kind == "composite" else ""
     if not watching:
         check_not_empty(inputs)
-    planned = plan(inputs, output, options.kind, background)
-    folder = None if output is None or is_single(inputs, output) else str(output)
+    planned = plan(inputs, output, options)
+    folder = None if output is None or is_single(inputs, output, options) else str(output)
     for home in [folder] if folder is not None else {str(Path(item.output).parent) for item in planned}:
         if not is_url(home):
             check_writable(Path(home))
     worker = Worker(options, progress)
 
     def items(find: Find) -> Iterator[Item]:
-        return plan(
-            inputs, output, options.kind, background, lambda name: entry.output if (entry := find(name)) else ""
-        )
+        return plan(inputs, output, options, lambda name: entry.output if (entry := find(name)) else "")
 
     return _run(items, worker, folder, jobs or cores(), cluster, watching)
 

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
+import glob
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from figureground.arrays import Frame, Matte
-from figureground.backgrounds import Background
-from figureground.batch.compose import grey_as_rgb, make_compose
+from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
+from figureground.batch.spans import replace_span, split, work_folder
 from figureground.engine import Engine
-from figureground.pipeline import run
-from figureground.preprocess import crisp, tidy, to_input
-from figureground.refine import Refiner
-from figureground.sinks import video_sink
-from figureground.sources import VideoSource
-from figureground.temporal import Stabiliser
+from figureground.errors import VideoError
 
 Progress = Callable[[Path, int, int], None]
 
 
-def replace_video(
-    job: Job, engine: Engine, options: Options, background: Background | None, progress: Progress | None
-) -> int:
-    source = VideoSource(job.input)
-    sink = video_sink(job.output, like=source, transparent=options.kind == "cutout")
-    compose = make_compose(options.kind, background)
+def replace_video(job: Job, engine: Engine, options: Options, progress: Progress | None) -> Joined:
+    """Write what `options` want of the video at `job.input` to `job.output`, span by span.
+
+    Spans that are finished survive a kill, a Ctrl-C and a full disk, for a call with `options.resume`.
+
+    Raises:
+        VideoError: it cannot be read.
+        OutputError: the result cannot be written.
+    """
+    spans = split(job.input, options)
+    _clear(job, options)
+    total, done = sum(span.frames for span in spans), 0
 
     def sent(count: int) -> None:
         if progress is not None:
-            progress(job.input, count, source.length)
+            progress(job.input, done + count, total)
 
-    return run(
-        source, _steady(engine, source), compose if options.kind != "alpha" else grey_as_rgb(compose), sink, sent
-    )
+    try:
+        for span in spans:
+            replace_span(job, options, span, engine, sent)
+            done += span.frames
+        return join(job, options, spans)
+    except BaseException as error:
+        _leave(work_folder(job, options), of_use=not isinstance(error, VideoError))
+        raise
 
 
-def _steady(engine: Engine, source: VideoSource) -> Callable[[Frame], Matte]:
-    """What `engine` does, for the frames of a video: steady where the picture stands still."""
-    stabiliser, refiner = Stabiliser(), Refiner()
+def _clear(job: Job, options: Options) -> None:
+    """Remove the spans of other calls for this result, and without `resume` this one's."""
+    own = work_folder(job, options)
+    for folder in job.output.parent.glob(f".{glob.escape(job.output.name[:100])}.*.spans"):
+        if folder != own or not options.resume:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def segment(frame: Frame) -> Matte:
-        fit = engine.fit(frame.shape[1], frame.shape[0])
-        picture = to_input(frame, fit)
-        alpha = tidy(crisp(engine.run(picture), fit))
-        alpha = stabiliser(picture[: fit.height, : fit.width], alpha, source.time)
-        return refiner(frame, alpha, source.time)
 
-    return segment
+def _leave(folder: Path, of_use: bool) -> None:
+    """Keep the spans that are finished, if there are any."""
+    if not of_use or not any(not child.name.startswith(".") for child in folder.glob("*")):
+        shutil.rmtree(folder, ignore_errors=True)

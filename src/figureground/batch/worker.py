@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from figureground.backgrounds import make_background
+from figureground.batch.join import Joined
 from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
@@ -23,7 +24,7 @@ from figureground.errors import FigureGroundError, OutputError
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one input; `reason` says why where `status` is `failed`.
+    """What became of one input; `reason` says why where `status` is `failed`, `note` what could not be kept of it.
 
     `kept`: an earlier run did it, and neither the input nor what is asked of it has changed since.
     """
@@ -34,6 +35,7 @@ class Result:
     frames: int = 0
     seconds: float = 0.0
     reason: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +95,28 @@ class Worker:
                 at = stamp(item.input) or Stamp(0, "")
                 entry = replace(entry, bytes=at.bytes, modified=at.modified)
                 if task.known is not None and task.known.modified == at.modified and _stands(item, task.known, entry):
-                    return Done(_result(item, "kept"))
+                    return Done(Result(item.input, item.output, "kept"))
             with fetched(item.input) as local:
                 if item.result and local.is_file():
                     entry = replace(entry, sha256=_sha256(local))
                     if task.known is not None and _stands(item, task.known, entry, by_content=True):
-                        return Done(_result(item, "kept"), replace(task.known, modified=entry.modified))
-                frames = self._make(item, local)
+                        return Done(
+                            Result(item.input, item.output, "kept"), replace(task.known, modified=entry.modified)
+                        )
+                made = self._make(item, local)
             entry = replace(entry, output_bytes=(stamp(item.output) or Stamp(0, "")).bytes if item.result else 0)
         except FigureGroundError as error:
             return _failed(item, entry, str(error))
         except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
             return _failed(item, entry, f"{item.input}: {type(error).__name__}: {error}".strip().splitlines()[0])
         seconds = time.perf_counter() - started
-        entry = replace(entry, status="done", frames=frames, ms=round(1000 * seconds))
-        return Done(_result(item, "done", frames, round(seconds, 3)), entry if item.result else None)
+        note = "; ".join(made.notes)
+        entry = replace(entry, status="done", frames=made.frames, ms=round(1000 * seconds), note=note)
+        result = Result(item.input, item.output, "done", made.frames, round(seconds, 3), note=note)
+        return Done(result, entry if item.result else None)
 
-    def _make(self, item: Item, local: Path) -> int:
-        """Make the result of the file `local`; give the number of its frames."""
+    def _make(self, item: Item, local: Path) -> Joined:
+        """Make the result of the file `local`."""
         with stored(item.output) as output:
             job = Job(local, output)
             try:
@@ -119,23 +125,20 @@ class Worker:
                 told = str(error).replace(str(local), item.input).replace(str(output), item.output)
                 raise OutputError(told) from error
 
-    def _picture(self, job: Job, item: Item) -> int:
+    def _picture(self, job: Job, item: Item) -> Joined:
         if not hasattr(self._own, "background"):
             self._own.background = copy.copy(self._background)
         replace_picture(job, self._engine, self._options, self._own.background)
         self._tell(item, 1, 1)
-        return 1
+        return Joined(1, ())
 
-    def _video(self, job: Job, item: Item) -> int:
-        # A background keeps its place from frame to frame, so every video gets its own.
-        own = copy.copy(self._background)
-
+    def _video(self, job: Job, item: Item) -> Joined:
         def sent(_: Path, done: int, of: int) -> None:
             if self._stopped.is_set():
                 raise KeyboardInterrupt
             self._tell(item, done, of)
 
-        return replace_video(job, self._engine, self._options, own, sent)
+        return replace_video(job, self._engine, self._options, sent)
 
     def _tell(self, item: Item, done: int, of: int) -> None:
         if self._progress is not None:
@@ -153,12 +156,10 @@ def _stands(item: Item, known: Entry, now: Entry, by_content: bool = False) -> b
     return there is not None and there.bytes == known.output_bytes
 
 
-def _result(item: Item, status: str, frames: int = 0, seconds: float = 0.0, reason: str = "") -> Result:
-    return Result(item.input, item.output, status, frames, seconds, reason)
-
-
 def _failed(item: Item, entry: Entry, reason: str) -> Done:
-    return Done(_result(item, "failed", reason=reason), replace(entry, reason=reason) if item.result else None)
+    return Done(
+        Result(item.input, item.output, "failed", reason=reason), replace(entry, reason=reason) if item.result else None
+    )
 
 
 def _fingerprint(options: Options, engine: Engine) -> str:
@@ -167,7 +168,8 @@ def _fingerprint(options: Options, engine: Engine) -> str:
         files.append(_content(Path(options.background)))
     else:
         options = replace(options, background="")
-    return hashlib.sha256(json.dumps([asdict(options), files]).encode()).hexdigest()[:16]
+    asked = asdict(replace(options, resume=False))
+    return hashlib.sha256(json.dumps([asked, files], default=str).encode()).hexdigest()[:16]
 
 
 def _content(path: Path) -> list[str]:

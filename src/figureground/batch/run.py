@@ -84,7 +84,7 @@ def results(
     def items(find: Find) -> Iterator[Item]:
         return plan(inputs, output, options, lambda name: entry.output if (entry := find(name)) else "")
 
-    return _run(items, worker, folder, jobs or cores(), cluster, watching)
+    return _run(items, worker, folder, jobs, cluster, watching)
 
 
 def _run(
@@ -95,15 +95,18 @@ def _run(
         found = watch(lambda: items(find), find, worker.fingerprint) if watching else items(find)
         tasks = _numbered(_swept(found) if manifest is not None and manifest.alone else found, find)
 
-        def work(task: Task) -> Result:
-            return noted(worker(task))
-
         def noted(done: Done) -> Result:
             if manifest is not None and done.entry is not None:
                 manifest.add(done.entry)
             return done.result
 
-        with closing(in_threads(work, tasks, jobs, worker.stop)) as finished:
+        if cluster:
+            from figureground.batch.cluster import in_cluster
+
+            finished = ((task, noted(done)) for task, done in in_cluster(cluster, worker.options, tasks, jobs))
+        else:
+            finished = in_threads(lambda task: noted(worker(task)), tasks, jobs or cores(), worker.stop)
+        with closing(finished):
             yield from _in_order((task.number, result) for task, result in finished)
 
 

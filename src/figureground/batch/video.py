@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import glob
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
-from figureground.batch.spans import replace_span, split, work_folder
+from figureground.batch.spans import Span, replace_span, split, work_folder
 from figureground.engine import Engine
 from figureground.errors import VideoError
 
 Progress = Callable[[Path, int, int], None]
+Spread = Callable[[Job, Options, Sequence[Span]], None]
 
 
-def replace_video(job: Job, engine: Engine, options: Options, progress: Progress | None) -> Joined:
+def replace_video(
+    job: Job, engine: Engine, options: Options, progress: Progress | None, spread: Spread | None = None
+) -> Joined:
     """Write what `options` want of the video at `job.input` to `job.output`, span by span.
 
     Spans that are finished survive a kill, a Ctrl-C and a full disk, for a call with `options.resume`.
+
+    Args:
+        job: the video and its result.
+        engine: of `options.model`.
+        options: what is asked for.
+        progress: called with the input, the frames done and the frames in all.
+        spread: makes the spans where there are several, all over a cluster; None: one after the other.
 
     Raises:
         VideoError: it cannot be read.
@@ -35,6 +45,9 @@ def replace_video(job: Job, engine: Engine, options: Options, progress: Progress
             progress(job.input, done + count, total)
 
     try:
+        if spread is not None and len(spans) > 1:
+            spread(job, options, spans)
+            return join(job, options, spans)
         for span in spans:
             replace_span(job, options, span, engine, sent)
             done += span.frames

@@ -15,9 +15,9 @@ from figureground.batch.join import Joined
 from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
-from figureground.batch.places import Stamp, fetched, stamp, stored
+from figureground.batch.places import Stamp, fetched, is_url, stamp, stored
 from figureground.batch.plan import Item, Job, is_video
-from figureground.batch.video import Progress, replace_video
+from figureground.batch.video import Progress, Spread, replace_video
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, OutputError
 
@@ -61,6 +61,7 @@ class Worker:
     Args:
         options: what is asked of every input.
         progress: called with the input, the frames done and the frames in all (0: not known), by one thread at a time.
+        spread: as `replace_video` wants it.
 
     Attributes:
         fingerprint: a hash of all that decides what a result is: the options, the model and the background.
@@ -69,8 +70,9 @@ class Worker:
         FigureGroundError: an unknown model, or a background that cannot be read.
     """
 
-    def __init__(self, options: Options, progress: Progress | None = None) -> None:
-        self._options = options
+    def __init__(self, options: Options, progress: Progress | None = None, spread: Spread | None = None) -> None:
+        self.options = options
+        self._spread = spread
         self._progress = progress
         self._telling = threading.Lock()
         self._stopped = threading.Event()
@@ -128,17 +130,20 @@ class Worker:
     def _picture(self, job: Job, item: Item) -> Joined:
         if not hasattr(self._own, "background"):
             self._own.background = copy.copy(self._background)
-        replace_picture(job, self._engine, self._options, self._own.background)
+        replace_picture(job, self._engine, self.options, self._own.background)
         self._tell(item, 1, 1)
         return Joined(1, ())
 
     def _video(self, job: Job, item: Item) -> Joined:
+        # A copy of what lies somewhere else is on this machine only, and so would its spans be.
+        spread = None if is_url(item.input) or is_url(item.output) else self._spread
+
         def sent(_: Path, done: int, of: int) -> None:
             if self._stopped.is_set():
                 raise KeyboardInterrupt
             self._tell(item, done, of)
 
-        return replace_video(job, self._engine, self._options, sent)
+        return replace_video(job, self._engine, self.options, sent, spread)
 
     def _tell(self, item: Item, done: int, of: int) -> None:
         if self._progress is not None:
@@ -163,13 +168,11 @@ def _failed(item: Item, entry: Entry, reason: str) -> Done:
 
 
 def _fingerprint(options: Options, engine: Engine) -> str:
-    files = [_content(engine.path)]
-    if options.kind == "composite":
-        files.append(_content(Path(options.background)))
-    else:
-        options = replace(options, background="")
-    asked = asdict(replace(options, resume=False))
-    return hashlib.sha256(json.dumps([asked, files], default=str).encode()).hexdigest()[:16]
+    """Where model and background lie does not count, what they are does."""
+    behind = _content(Path(options.background)) if options.kind == "composite" else []
+    spec = options.background if options.kind == "composite" and not behind else ""
+    asked = asdict(replace(options, model="", background=spec, resume=False))
+    return hashlib.sha256(json.dumps([asked, _content(engine.path), behind], default=str).encode()).hexdigest()[:16]
 
 
 def _content(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -34,10 +35,12 @@ from figureground.engine import Engine
 from figureground.errors import ClusterError, FigureGroundError, MissingExtraError
 
 Key = TypeVar("Key")
+_LOOPBACK = ("127.0.0.1:", "localhost:")
 SHARD = 32  # pictures: seconds of work, so that little is lost with a machine and little time goes with sending
 RETRIES = 2  # of a call whose process or machine dies
 # A call that takes so many times as long as half of the others did, and so many seconds, is begun a second time.
 SLOW, LEAST = 4.0, 20.0
+REACHED = 10.0  # seconds in which a cluster answers
 ATTEMPTS = 3  # at starting a cluster
 ENDING = 10.0  # seconds that an interrupted call has for tidying up
 
@@ -252,8 +255,8 @@ class _Calls(Generic[Key]):
 @contextmanager
 def _connected(address: str, jobs: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers that it was started
-    if address in ("local", "auto"):
-        # What makes a node listen on this machine alone, whatever its system.
+    if address in ("local", "auto") or address.startswith(_LOOPBACK):
+        # What makes Ray keep to this machine's loopback, whatever the system.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
@@ -278,6 +281,8 @@ def _connect(ray: Any, address: str, jobs: int) -> None:
         if address == "local":
             _start(ray, jobs or cores())
         else:
+            host, _, port = address.rpartition("/")[2].rpartition(":")
+            socket.create_connection((host, int(port)), REACHED).close()  # Ray itself would try for minutes
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         mend = "try again" if address == "local" else "see that `ray start` runs there, same Python, same Ray"

@@ -51,10 +51,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (poison / "sitecustomize.py").write_text(POISON)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(poison), os.environ.get("PYTHONPATH", "")])}
     line = [sys.executable, "-c", HELD]
+    os.environ["RAY_AUTH_MODE"] = "token"  # as a cluster that `replace` starts has it
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as held:
         assert held.stdout is not None
         yield next(line.strip() for line in held.stdout if line.startswith("127.0.0.1:"))
         held.communicate(timeout=60)
+    del os.environ["RAY_AUTH_MODE"]
 
 
 def files(folder: Path) -> dict[str, bytes]:

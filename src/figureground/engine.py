@@ -20,7 +20,7 @@ from figureground.errors import ModelError
 from figureground.preprocess import STRIDE, Fit, to_input
 from figureground.refine import to_alpha
 
-SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
+SESSIONS = 16  # prepared input shapes kept; a folder of photographs has a handful
 MAX_SIZE = 4096
 # What each device needs of ONNX Runtime, and the package that has it.
 PROVIDERS = {

@@ -255,6 +255,9 @@ class _Calls(Generic[Key]):
 @contextmanager
 def _connected(address: str, jobs: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers that it was started
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+    if address == "local":
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as it is then anyway, but with a remark
     if address in ("local", "auto") or address.startswith(_LOOPBACK):
         # What makes Ray keep to this machine's loopback, whatever the system.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

@@ -204,13 +204,15 @@ def _written(path: Path, output: Path, options: Options) -> list[Path]:
 
 def _folded(name: str) -> str:
     """The same for names that some file systems hold for one."""
-    return unicodedata.normalize("NFC", name).casefold()
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return name if folded == name else folded  # of a million equal strings one is enough
 
 
 def _wanted(name: str, options: Options, beside: bool = False) -> str:
     """What the result of a file of this name is called if nothing else is."""
     path = Path(name)
-    return f"{path.stem}{f'-{options.kind}' if beside else ''}{_suffix(path, options)}"
+    wanted = f"{path.stem}{f'-{options.kind}' if beside else ''}{_suffix(path, options)}"
+    return name if wanted == name else wanted
 
 
 def _home(file: str) -> str:

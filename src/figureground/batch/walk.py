@@ -24,8 +24,8 @@ class Folder:
     """
 
     name: str
-    files: dict[str, list[str]]
-    folders: dict[str, list[str]]
+    files: dict[str, tuple[str, ...]]
+    folders: dict[str, tuple[str, ...]]
     unreadable: list[tuple[str, str]]
 
     def below(self, name: str) -> str:
@@ -34,14 +34,16 @@ class Folder:
 
 def list_folder(roots: Sequence[str], name: str, suffixes: Sequence[str]) -> Folder:
     """What folder `name` of the `roots` holds: its folders, and its files with one of the `suffixes`."""
-    files, folders, unreadable = dict[str, list[str]](), dict[str, list[str]](), list[tuple[str, str]]()
+    files, folders = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
+    unreadable = list[tuple[str, str]]()
     for root in roots:
+        alone = (root,)  # one for all the files that only this root has
         try:
             for entry, is_folder in entries(join(root, name) if name else root):
                 if is_folder:
-                    folders.setdefault(entry, []).append(root)
+                    folders[entry] = (*folders[entry], root) if entry in folders else alone
                 elif entry.lower().endswith(tuple(suffixes)):
-                    files.setdefault(entry, []).append(root)
+                    files[entry] = (*files[entry], root) if entry in files else alone
         except OSError as error:
             unreadable.append((root, error.strerror or str(error)))
         except InputError as error:

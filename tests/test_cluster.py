@@ -33,14 +33,11 @@ with _connected("local", 2) as ray:
     sys.stdin.read()
 """
 POISON = """
-import os, signal
-import figureground.images
-real = figureground.images.Image.open
-def deadly(file, *arguments, **options):
-    if "poison" in str(file):
+import os, signal, sys
+def deadly(event, arguments):
+    if event == "open" and "poison.png" in str(arguments[0]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(file, *arguments, **options)
-figureground.images.Image.open = deadly
+sys.addaudithook(deadly)
 """
 COMMAND = [sys.executable, "-m", "figureground", "replace", "in", "--background", "#00ff00", "--output"]
 

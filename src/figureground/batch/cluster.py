@@ -255,7 +255,6 @@ class _Calls(Generic[Key]):
 @contextmanager
 def _connected(address: str, jobs: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers that it was started
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     if address == "local":
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # as it is then anyway, but with a remark
     if address in ("local", "auto") or address.startswith(_LOOPBACK):
@@ -265,6 +264,8 @@ def _connected(address: str, jobs: int) -> Iterator[Any]:
         import ray
     except ModuleNotFoundError as error:
         raise MissingExtraError("ray, which --cluster needs,", "cluster") from error
+    # A process that dies it tells on stdout, whatever `log_to_driver` says; what came of it is told by its results.
+    ray._private.worker._worker_logs_enabled = False
     _connect(ray, address, jobs)
     try:
         yield ray

@@ -20,7 +20,8 @@ import pytest
 from PIL import Image
 
 from figureground.arrays import Frame
-from figureground.batch import Job, Result, plan, replace
+from figureground.batch import Item, Options, Result, plan, replace
+from figureground.batch.manifest import NAME
 from figureground.compositor import composite
 from figureground.engine import Engine
 from figureground.errors import BackgroundError, FigureGroundError, InputError, ModelError, OutputError
@@ -55,7 +56,9 @@ def run(folder: Path, *arguments: str | Path, **options: Any) -> Ran:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The files below a folder but its manifest, which tests/test_folders.py looks at."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -240,10 +243,6 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "model a letter": (["astro.png", "--model", "letter.onnx"], "letter.onnx: not a model ONNX Runtime can load"),
     "model of planes": (["astro.png", "--model", "planes.onnx"], "want input uint8 (1, height, width, 3)"),
     "model of floats": (["astro.png", "--model", "float.onnx"], "want input uint8 (1, height, width, 3)"),
-    "one name for two": (
-        ["astro.png", "astro.jpg", "--kind", "alpha", "--output", "out"],
-        "both astro.png and astro.jpg",
-    ),
     "twice the same": (["astro.png", "astro.png", "--output", "out"], "both astro.png and astro.png would go there"),
     "jpeg cutout": (["astro.png", "--kind", "cutout", "--output", "out.jpg"], "holds no transparency; use .png or"),
     "mp4 cutout": (["clip.mp4", "--kind", "cutout", "--output", "out.mp4"], "holds no transparent video; use .mov"),
@@ -397,13 +396,14 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_what_is_done_and_nothing_half_do
         # A process started in the background ignores Ctrl-C, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
-        wait_for(photo.parent / "out", ".long.*.part.mp4", process)
+        wait_for(photo.parent / "out", ".long.*/.000000.*.part.mp4", process)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (out, err) == ("", "figureground: interrupted; what was finished is kept, nothing half-written is left\n")
-    assert os.listdir(photo.parent / "out") == ["astro.png"]
+    assert out in ("", "out/astro.png  (1 frame)\n"), "finished before Ctrl-C or after it"
+    assert err == "figureground: interrupted; what was finished is kept, nothing half-written is left\n"
+    assert sorted(os.listdir(photo.parent / "out")) == ["astro.png", NAME]
     assert read_image(photo.parent / "out" / "astro.png").shape == (256, 256, 3)
 
 
@@ -417,7 +417,12 @@ def test_replace_gives_a_result_for_each_input_and_tells_its_progress(tmp_path: 
     told: list[tuple[str, int, int]] = []
     inputs = [tmp_path / name for name in ("a.png", "b.mp4", "c.png")]
     results = replace(
-        inputs, "#0000ff", tmp_path / "out", model=red_finder, progress=lambda path, *n: told.append((path.name, *n))
+        inputs,
+        "#0000ff",
+        tmp_path / "out",
+        model=red_finder,
+        progress=lambda path, *n: told.append((path.name, *n)),
+        jobs=1,
     )
     assert [(result.input, result.status, result.frames) for result in results] == [
         (str(inputs[0]), "done", 1),
@@ -461,8 +466,8 @@ def test_replace_raises_before_anything_is_written(
 def outputs(folder: Path, inputs: Sequence[str], output: str | None, kind: str) -> list[str]:
     for name in inputs:
         (folder / name).touch()
-    jobs = plan([folder / name for name in inputs], None if output is None else folder / output, kind)
-    return [str(job.output.relative_to(folder)) for job in jobs]
+    items = plan([folder / name for name in inputs], None if output is None else folder / output, Options(kind))
+    return [str(Path(item.output).relative_to(folder)) for item in items]
 
 
 @pytest.mark.parametrize(
@@ -479,6 +484,10 @@ def outputs(folder: Path, inputs: Sequence[str], output: str | None, kind: str) 
         (["a.gif"], None, "composite", ["a-composite.mp4"]),
         (["a.png"], "b.jpg", "composite", ["b.jpg"]),
         (["a.png", "b.mp4"], "out.d", "composite", ["out.d/a.png", "out.d/b.mp4"]),
+        (["a.jpg", "a.png", "a.webp"], "out", "alpha", ["out/a.jpg.png", "out/a.png", "out/a.webp.png"]),
+        (["a.jpg", "a.webp"], None, "cutout", ["a-cutout.png", "a.webp-cutout.png"]),
+        (["a.JPG", "A.jpg"], "out", "composite", ["out/a.JPG.jpg", "out/A.jpg"]),
+        (["a.jpg.png", "a.jpg", "a.png"], "out", "alpha", ["out/a.jpg.png", "out/a.jpg-2.png", "out/a.png"]),
     ],
 )
 def test_results_have_names_that_say_what_they_are(
@@ -491,28 +500,29 @@ def test_a_link_to_an_input_is_that_input(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(OutputError, match="is an input"):
-        plan([tmp_path / "a.png"], tmp_path / "link" / "a.png", "composite")
+        plan([tmp_path / "a.png"], tmp_path / "link" / "a.png", Options())
 
 
 def test_folders_of_the_same_tree_must_not_meet(tmp_path: Path) -> None:
     for name in ("x/a.png", "y/a.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    with pytest.raises(OutputError, match="would go there; rename one or run twice"):
-        plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", "composite")
-    assert plan([tmp_path], tmp_path / "out", "composite") == [
-        Job(tmp_path / name, tmp_path / "out" / name) for name in ("x/a.png", "y/a.png")
+    first, second = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Options())
+    assert (first.output, first.refused) == (str(tmp_path / "out" / "a.png"), "")
+    assert "would go there; rename one or run twice" in second.refused
+    assert [*plan([tmp_path], tmp_path / "out", Options())] == [
+        Item(str(tmp_path / name), str(tmp_path / "out" / name), name, name) for name in ("x/a.png", "y/a.png")
     ]
 
 
 def test_a_missing_input_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
-        plan([tmp_path / "gone"], None, "composite")
+        plan([tmp_path / "gone"], None, Options())
 
 
 def test_a_folder_needs_an_output(photo: Path) -> None:
     with pytest.raises(OutputError, match="a folder needs --output"):
-        plan([photo.parent], None, "composite")
+        plan([photo.parent], None, Options())
 
 
 def test_one_path_alone_is_one_input(photo: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from figureground.errors import OutputError
@@ -17,7 +18,8 @@ def _umask() -> int:
     return mask
 
 
-_UMASK = _umask()  # read once: reading it means setting it, which threads must not see
+_UNFINISHED = re.compile(r"\..*\.[a-z0-9_]{8}\.part(\.[^.]*)?", re.DOTALL)  # as `atomic_path` names them
+UMASK = _umask()  # read once: reading it means setting it, which threads must not see
 
 
 @contextmanager
@@ -38,12 +40,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes files only their owner can read
+        os.chmod(temporary, 0o666 & ~UMASK)  # mkstemp makes files only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed runs left in `folder`; nobody may be writing there."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _UNFINISHED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                os.unlink(entry.path)
 
 
 def check_writable(folder: Path) -> None:

@@ -93,7 +93,7 @@ class Loop:
         if self._source is None:
             self._begin(time)
         while time >= self._begun + self._until:
-            self._advance()
+            self._advance(time)
         assert self._now is not None
         return cover(self._now, frame.shape[1], frame.shape[0])
 
@@ -103,9 +103,10 @@ class Loop:
         self._now, self._first = next(self._frames), self._source.time
         self._look_ahead(self._source)
 
-    def _advance(self) -> None:
+    def _advance(self, time: Fraction) -> None:
         if self._next is None or self._source is None:
-            self._begin(self._begun + self._until)
+            # `_until` is the length of a round now; those that nobody sees need not be read.
+            self._begin(self._begun + (time - self._begun) // self._until * self._until)
         else:
             self._now = self._next
             self._look_ahead(self._source)

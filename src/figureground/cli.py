@@ -12,19 +12,19 @@ import logging
 import signal
 import sys
 import warnings
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from figureground import cli_data, cli_live, cli_training
 from figureground.errors import FigureGroundError, InputError, OutputError
-from figureground.terminal import Json, complain, parse_size, progress_bar
+from figureground.terminal import Json, Report, complain, parse_size, parse_time, progress_bar
 from figureground.version import __version__
 
 if TYPE_CHECKING:
-    from figureground.batch import Result
     from figureground.batch.options import Options
 
 app = typer.Typer(
@@ -109,40 +109,61 @@ def replace(
         str | None,
         typer.Option(help="Raw frames from standard input to output: rgb24:WIDTHxHEIGHT, or with @FPS (25)."),
     ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="Of videos: h264, hevc, vp9, av1, prores, ffv1, qtrle, png (a folder); left out: by the name."
+        ),
+    ] = None,
+    matte: Annotated[bool, typer.Option("--matte", help="Write a video's matte, too, as NAME-matte.")] = False,
+    start: Annotated[str, typer.Option("--from", help="Where to begin in a video: seconds or h:mm:ss.")] = "0",
+    end: Annotated[str | None, typer.Option("--to", help="Where to end in it, likewise.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of a video at most, for a preview.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="A picture to write: contact sheet of one video's result.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Inputs at once; 0: one a core.")] = 0,
+    cluster: Annotated[
+        str, typer.Option(help="Work on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT.")
+    ] = "",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what is put into the folders, until Ctrl-C.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Give the people in pictures and videos another background."""
-    from figureground.batch import replace as run
-    from figureground.batch.options import asked
+    from figureground.batch import Options, results
     from figureground.batch.pipe import is_piped
 
+    options = Options(
+        kind=kind,
+        background=background,
+        model=model,
+        crop=crop,
+        margin=margin,
+        strip_metadata=strip_metadata,
+        codec=codec,
+        matte=matte,
+        start=parse_time(start),
+        end=None if end is None else parse_time(end),
+        frames=frames,
+        sheet=sheet,
+        resume=resume,
+    )
     if is_piped(inputs, output, pipe):
         if as_json:
             raise FigureGroundError("--json: says nothing of standard input and output; leave it out")
-        return _piped(
-            inputs,
-            output,
-            asked(background, kind, model, crop=crop, margin=margin, strip_metadata=strip_metadata),
-            picture_format,
-            pipe,
-        )
+        return _piped(inputs, output, options, picture_format, pipe)
     if picture_format is not None:
         raise FigureGroundError("--format: is for --output -; a file's name says its format")
-    with progress_bar("frames/s") as bar:
-        task = bar.add_task("", total=None)
-
-        def progress(path: Path, done: int, total: int) -> None:
-            bar.update(task, description=path.name, completed=done, total=total or None)
-
-        results = run(
-            inputs, background, output, kind, model, progress, crop=crop, margin=margin, strip_metadata=strip_metadata
-        )
-    if as_json:
-        print(json.dumps({"results": [asdict(result) for result in results]}, indent=1))
-    else:
-        for result in results:
-            _say(result)
-    return int(any(result.status == "failed" for result in results))
+    with (
+        progress_bar("inputs/s") as bar,
+        Report(bar, as_json) as report,
+        closing(results(inputs, output, options, report.tell, jobs, cluster, watch)) as found,
+        suppress(*[KeyboardInterrupt] if watch else []),  # that is how it ends
+    ):
+        for result in found:
+            report.add(result)
+    return int(report.failed)
 
 
 def _piped(
@@ -157,15 +178,6 @@ def _piped(
         complain(str(error))
         return 1
     return 0
-
-
-def _say(result: Result) -> None:
-    if result.status == "failed":
-        complain(result.reason)
-    else:
-        rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
-        frames = f"{result.frames} {'frame' if result.frames == 1 else 'frames'}"
-        print(f"{result.output}  ({frames}{rate}{f'; {result.reason}' if result.reason else ''})")
 
 
 def bench(

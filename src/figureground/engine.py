@@ -21,7 +21,7 @@ from figureground.preprocess import STRIDE, Fit, crisp, drop_doubtful, tidy, to_
 from figureground.refine import Levels, refined_levels, to_alpha
 from figureground.sessions import Session, check_device, read_model
 
-SESSIONS = 4  # prepared input shapes kept; a folder of photographs has a handful
+SESSIONS = 16  # prepared input shapes kept; a folder of photographs has a handful
 MAX_SIZE = 4096
 DEFAULT_SIZE = 256  # side of a square with as many pixels as the input, where a model does not name its own
 

@@ -11,6 +11,7 @@ FigureGroundError           base: the message is one line with what, where and h
 │   │   └── NoCameraError   there is none of that name
 │   └── DatasetError        a dataset folder or its manifest
 ├── ModelError              a model that is unknown, altered, unreadable or of the wrong shape
+├── ClusterError            a cluster that cannot be reached, or on which nothing can be done
 ├── OutputError             a result that cannot be written where it was asked for
 ├── BackgroundError         a background spec that cannot be understood
 ├── SettingError            a setting of the live picture that is unknown or out of range
@@ -69,6 +70,10 @@ class DatasetError(InputError):
 
 class ModelError(FigureGroundError):
     """A model that is unknown, altered, unreadable or of the wrong shape."""
+
+
+class ClusterError(FigureGroundError):
+    """A cluster that cannot be reached, or on which nothing can be done."""
 
 
 class OutputError(FigureGroundError):

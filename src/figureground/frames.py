@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import av
 import cv2
 import numpy as np
@@ -29,6 +31,38 @@ def colorspace(frame: av.VideoFrame, camera: bool = False) -> int:
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
     """Width and height once the turn that the picture asks for is made."""
     return (frame.height, frame.width) if frame.rotation % 360 in (90, 270) else (frame.width, frame.height)
+
+
+def progressive(frames: Iterator[av.VideoFrame], stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """The same pictures at the same times, those of two fields (interlaced) made one of one moment.
+
+    A person who moves has combs for edges in a picture of two fields, which no network has learnt.
+    """
+    graph = None
+    for frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None:
+            graph = av.filter.Graph()
+            graph.link_nodes(
+                graph.add_buffer(template=stream),
+                graph.add("bwdif", "mode=send_frame:deint=interlaced"),
+                graph.add("buffersink"),
+            ).configure()
+        graph.vpush(frame)
+        yield from _pulled(graph)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pulled(graph)
+
+
+def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
 
 
 def to_frame(frame: av.VideoFrame, matrix: int, reformatter: VideoReformatter, threads: int = 0) -> Frame:

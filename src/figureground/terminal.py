@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +17,9 @@ import typer
 from figureground.errors import FigureGroundError, MissingExtraError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
+
+    from figureground.batch import Result
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -81,7 +86,7 @@ def progress_bar(unit: str) -> Progress:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:.0f} {unit}")
+            return Text(f"{task.finished_speed or task.speed or 0:.0f} {task.fields.get('unit', unit)}")
 
     return Progress(
         TextColumn("{task.description}"),
@@ -93,3 +98,54 @@ def progress_bar(unit: str) -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+class Report:
+    """What `replace` says: its results, one by one, and a bar for all inputs and one for each video at work.
+
+    Attributes:
+        failed: whether any input did.
+    """
+
+    def __init__(self, bar: Progress, as_json: bool) -> None:
+        self._bar, self._as_json = bar, as_json
+        self._whole = bar.add_task("", total=None)
+        self._videos: dict[str, TaskID] = {}
+        self.failed, self._kept, self._said = False, 0, 0
+
+    def tell(self, path: Path, done: int, total: int) -> None:
+        """How far an input is, from any thread."""
+        if total == 1:
+            self._bar.update(self._whole, description=path.name)
+            return
+        if str(path) not in self._videos:
+            self._videos[str(path)] = self._bar.add_task(path.name, unit="frames/s")
+        self._bar.update(self._videos[str(path)], completed=done, total=total or None)
+
+    def add(self, result: Result) -> None:
+        self._bar.advance(self._whole)
+        if str(Path(result.input)) in self._videos:
+            self._bar.remove_task(self._videos.pop(str(Path(result.input))))
+        self.failed |= result.status == "failed"
+        if self._as_json:
+            print(",\n" if self._said else '{"results": [\n', json.dumps(asdict(result)), sep="", end="")
+            self._said += 1
+        elif result.status == "failed":
+            complain(result.reason)
+        elif result.status == "kept":
+            self._kept += 1
+        else:
+            rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
+            print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Whatever ends it, what was printed is a whole document."""
+        if self._as_json and self._said:
+            print("\n]}")
+        elif self._as_json and error is None:
+            print('{"results": []}')
+        elif self._kept:
+            print(f"{self._kept} kept: done before, and not changed since")

@@ -1,7 +1,9 @@
 """Files in, files out: a new background, a cut-out or a matte for pictures and videos."""
 
 from figureground.batch.compose import KINDS, make_compose
-from figureground.batch.plan import Job, is_video, plan
-from figureground.batch.run import Result, replace
+from figureground.batch.options import Options
+from figureground.batch.plan import Item, Job, is_video, plan
+from figureground.batch.run import replace, results
+from figureground.batch.worker import Result
 
-__all__ = ["KINDS", "Job", "Result", "is_video", "make_compose", "plan", "replace"]
+__all__ = ["KINDS", "Item", "Job", "Options", "Result", "is_video", "make_compose", "plan", "replace", "results"]

@@ -29,6 +29,6 @@ def make_compose(kind: str, background: Background | None) -> Compose:
     return compose
 
 
-def grey_as_rgb(compose: Compose) -> Compose:
-    """The same with its grey pictures as RGB, which videos want."""
-    return lambda frame, matte, at: np.repeat(compose(frame, matte, at)[:, :, None], 3, axis=2)
+def grey_as_rgb(matte: Matte) -> NDArray[np.uint8]:
+    """A matte as (H, W, 3), which videos want."""
+    return np.repeat(matte[:, :, None], 3, axis=2)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
 
 from figureground.batch.compose import KINDS
-from figureground.errors import OutputError
+from figureground.encodings import check_codec
+from figureground.errors import OutputError, SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +15,23 @@ class Options:
     """What is to be made of every input.
 
     Attributes:
-        kind: `composite`, `cutout` (transparent background) or `alpha` (the matte, grey).
+        kind: `composite`, `cutout` (transparent background; a composite before `transparent` is one) or `alpha` (the
+            matte, grey).
         background: `blur`, `blur:STRENGTH`, `#rrggbb`, or the path of a picture, video or folder; for composites.
         model: a shipped name, an .onnx, .tflite or .xml file, or a TOML that describes one.
         crop: whether pictures are cut down to the person; for cut-outs and alphas.
         margin: what is left around the person then, in hundredths of their longer side.
         strip_metadata: whether pictures keep nothing but their colour profile.
+        codec: of videos, one of `encodings.CODECS`; None: what is usual for the file's name.
+        matte: whether a video's matte is written beside its result, too.
+        start, end: the part of a video that is wanted, in seconds from its beginning; `end` None: to its end.
+        frames: of a video at most; None: all.
+        sheet: the picture file for a contact sheet of a video's result.
+        resume: whether to go on where a killed call for the same video was.
 
     Raises:
-        OutputError: no such kind, or a crop that is not possible.
+        OutputError: no such kind or codec, or a crop that is not possible.
+        SettingError: a part of a video that ends before it begins.
     """
 
     kind: str = "composite"
@@ -31,23 +40,34 @@ class Options:
     crop: bool = False
     margin: float = 0.0
     strip_metadata: bool = False
+    codec: str | None = None
+    matte: bool = False
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    frames: int | None = None
+    sheet: str | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise OutputError(f"kind {self.kind!r}: want one of {', '.join(KINDS)}")
+        if self.kind == "composite" and self.background == "transparent":
+            object.__setattr__(self, "kind", "cutout")
         if self.crop and self.kind == "composite":
             raise OutputError("--crop: a composite keeps its size; use it with --kind cutout or alpha")
         if not 0 <= self.margin <= 100:
             raise OutputError(f"--margin {self.margin:g}: want 0 to 100, in hundredths of the person's longer side")
         if self.margin and not self.crop:
             raise OutputError("--margin: only means something with --crop")
+        if self.codec is not None:
+            check_codec(self.codec, self.transparent)
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            end = "its end" if self.end is None else f"{float(self.end):g} s"
+            raise SettingError(f"a video from {float(self.start):g} s to {end}: want 0 <= from < to")
+        if self.frames is not None and self.frames < 1:
+            raise SettingError(f"{self.frames} frames: want 1 or more")
 
-
-def asked(background: str, kind: str, model: str, **more: Any) -> Options:
-    """The options of a call, whose background may be `transparent`: a cut-out, if nothing else is asked for.
-
-    Raises:
-        OutputError: as `Options`.
-    """
-    is_cutout = background == "transparent" and kind == "composite"
-    return Options("cutout" if is_cutout else kind, background, model, **more)
+    @property
+    def transparent(self) -> bool:
+        """Whether results have an alpha of their own."""
+        return self.kind == "cutout"

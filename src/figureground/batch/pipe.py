@@ -17,7 +17,7 @@ from figureground.batch.compose import make_compose
 from figureground.batch.options import Options
 from figureground.batch.picture import NobodyError, is_deep, make_picture
 from figureground.batch.plan import is_video
-from figureground.batch.video import steady
+from figureground.batch.spans import steady
 from figureground.errors import ImageError, InputError, OutputError
 from figureground.images import EXTENSIONS, check_suffix, format_suffix
 from figureground.pictures import Metadata, encode_picture, read_picture, write_picture

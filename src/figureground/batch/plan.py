@@ -3,107 +3,299 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain, count
+from pathlib import Path, PurePosixPath
 
+from figureground.batch.options import Options
+from figureground.batch.places import is_folder, is_url, join, same, stamp
+from figureground.batch.walk import Folder, walk
+from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
 from figureground.images import EXTENSIONS
-from figureground.sinks import OPAQUE_EXTENSIONS, TRANSPARENT_EXTENSIONS, encoding_for
 from figureground.sources import VIDEO_EXTENSIONS
+
+Remembered = Callable[[str], str]  # an input's name to the `result` an earlier run gave it; empty: none
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its result goes."""
+    """One input and where its result goes, as files of this machine."""
 
     input: Path
     output: Path
 
 
-def plan(inputs: Sequence[Path], output: Path | None, kind: str) -> list[Job]:
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input and where its result goes, as paths or URLs.
+
+    Attributes:
+        input: a picture or a video; or a folder that cannot be read.
+        output: where its result goes.
+        name: of the input below the folder that was asked for, with slashes: the same wherever the tree lies.
+        result: of the output below the output folder; empty where there is no such folder.
+        refused: why nothing can be made of it, if so.
+    """
+
+    input: str
+    output: str
+    name: str = ""
+    result: str = ""
+    refused: str = ""
+
+
+def plan(
+    inputs: Sequence[str | Path],
+    output: str | Path | None,
+    options: Options,
+    remembered: Remembered = lambda _: "",
+) -> Iterator[Item]:
     """Find the files behind `inputs` and decide where each result goes.
 
+    What is named is looked at now, what folders hold only as it is asked for: of a million files none waits for the
+    last to be found. What is wrong with a file in a folder is told by its item.
+
     Raises:
-        InputError: a missing path, or a folder without pictures and videos.
-        OutputError: a result that would overwrite an input or another result, or a suffix that cannot hold it.
+        InputError: a missing path.
+        OutputError: a result that would overwrite an input, the background or another result, or a suffix that cannot
+            hold it.
     """
-    found = [(root, path) for root in inputs for path in _files(root)]
-    if output is None and (folders := [root for root in inputs if root.is_dir()]):
+    places = [str(place) for place in inputs]
+    for place in places:
+        if stamp(place) is None:
+            raise InputError(f"{place}: no such file or folder")
+    folders = [place for place in places if is_folder(place)]
+    files = [place for place in places if place not in folders]
+    target = None if output is None else str(output)
+    if target is None and folders:
         raise OutputError(f"{folders[0]}: a folder needs --output, or its results would be its inputs next time")
-    single = len(inputs) == 1 and not inputs[0].is_dir()
-    jobs = [Job(path, _destination(root, path, output, kind, single)) for root, path in found]
-    sources, taken = {job.input.resolve() for job in jobs}, dict[Path, Path]()
-    for job in jobs:
-        target = job.output.resolve()
-        if target in sources or _same_file(target, sources):
-            raise OutputError(f"{job.output}: is an input; choose another --output")
-        if target in taken:
-            raise OutputError(
-                f"{job.output}: both {taken[target]} and {job.input} would go there; rename one or run twice"
-            )
-        taken[target] = job.input
-        _check_suffix(job, kind)
-    return jobs
+    guard = _Guard(files, folders, target, options.background if options.kind == "composite" else "")
+    if target is not None and any(same(root, target) for root in folders):
+        raise OutputError(f"{target}: is an input; choose another --output")
+    if is_single(places, target, options):
+        assert target is not None
+        named = [Item(places[0], target)]
+    else:
+        named = _named(files, target, options, remembered)
+    for item in named:
+        if reason := guard.reason(item, options):
+            raise OutputError(reason)
+        _check_suffix(Job(Path(item.input), Path(item.output)), options)
+    return chain(named, _in_folders(folders, target or "", options, remembered, guard, named) if folders else ())
 
 
-def _same_file(target: Path, sources: set[Path]) -> bool:
-    """Whether `target` is one of `sources` under another spelling, as A.JPG and a.jpg are on some systems."""
-    return os.path.exists(target) and any(
-        target.samefile(source) for source in sources if source.parent == target.parent
-    )
+def is_single(inputs: Sequence[str | Path], output: str | Path | None, options: Options) -> bool:
+    """Whether `output` is what is made of the one input; else it is a folder for results, if there is one."""
+    if output is None or len(inputs) != 1 or is_folder(str(inputs[0])):
+        return False
+    if not PurePosixPath(str(output)).suffix and _suffix(Path(_name(str(inputs[0]))), options):
+        return False
+    return not is_folder(str(output))
 
 
-def check_background(background: Path, jobs: Sequence[Job]) -> None:
-    shown = {background.resolve()}
-    if os.path.isdir(background):
-        shown |= {path.resolve() for path in background.iterdir()}
-    for job in jobs:
-        if job.output.resolve() in shown:
-            raise OutputError(f"{job.output}: is the background; choose another --output")
+def check_not_empty(inputs: Sequence[str | Path]) -> None:
+    """
+    Raises:
+        InputError: a folder without pictures and videos, or one that cannot be read.
+    """
+    for root in map(str, inputs):
+        if is_folder(root):
+            first = next(walk([root], _SUFFIXES), None)
+            if first is None:
+                raise InputError(f"{root}: no pictures or videos in this folder")
+            if first[0].name == "" and first[0].unreadable:
+                raise InputError(f"{root}: cannot be read ({first[0].unreadable[0][1]})")
 
 
-def _files(root: Path) -> list[Path]:
-    if not os.path.exists(root):  # unlike Path.exists, False where a folder on the way may not be entered
-        raise InputError(f"{root}: no such file or folder")
-    if not root.is_dir():
-        return [root]
-    suffixes = EXTENSIONS + VIDEO_EXTENSIONS
-    # Hidden ones are no pictures: macOS leaves `._name.jpg` on foreign disks, a killed run its unfinished file.
-    found = (path for path in root.rglob("*") if path.suffix.lower() in suffixes and os.path.isfile(path))
-    files = sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts))
-    if not files:
-        raise InputError(f"{root}: no pictures or videos in this folder")
-    return files
+_SUFFIXES = EXTENSIONS + VIDEO_EXTENSIONS
 
 
-def _destination(root: Path, path: Path, output: Path | None, kind: str, single: bool) -> Path:
-    name = path.stem + _suffix(path, kind)
-    if output is None:
-        return path.with_name(f"{path.stem}-{kind}{_suffix(path, kind)}")
-    if single and output.suffix and not os.path.isdir(output):
-        return output
-    return output / (path.relative_to(root).parent if root.is_dir() else Path()) / name
+def _named(files: Sequence[str], output: str | None, options: Options, remembered: Remembered) -> list[Item]:
+    """The files that were named one by one."""
+    items = []
+    # Beside their inputs, results of one folder can only meet those of the same folder.
+    homes = dict.fromkeys(_home(file) if output is None else output for file in files)
+    for home in homes:
+        here = [file for file in files if output is not None or _home(file) == home]
+        first = dict[str, str]()
+        for file in here:
+            name = _name(file)
+            if name in first:
+                there = join(home, _wanted(name, options, beside=output is None))
+                raise OutputError(f"{there}: both {first[name]} and {file} would go there; rename one or run twice")
+            first[name] = file
+        results = result_names([*first], options, remembered, beside=output is None)
+        kept = output is not None
+        items += [Item(f, join(home, results[n]), n, results[n] if kept else "") for n, f in first.items()]
+    order = {file: number for number, file in enumerate(files)}
+    return sorted(items, key=lambda item: order[item.input])
 
 
-def _suffix(path: Path, kind: str) -> str:
+def _in_folders(
+    roots: Sequence[str], output: str, options: Options, remembered: Remembered, guard: _Guard, named: Sequence[Item]
+) -> Iterator[Item]:
+    listed: Folder | None = None
+    results = dict[str, str]()
+    for folder, name in walk(roots, _SUFFIXES, left_out=output):
+        if folder is not listed:
+            results, listed = _results(folder, options, remembered, named), folder
+        if not name:
+            for root, reason in folder.unreadable:
+                place = join(root, folder.name) if folder.name else root
+                yield Item(place, join(output, folder.name), folder.name, "", f"{place}: cannot be read ({reason})")
+            continue
+        first, *others = folder.files[name]
+        result = str(PurePosixPath(folder.name, results[name]))
+        item = Item(join(first, folder.below(name)), join(output, result), folder.below(name), result)
+        yield Item(item.input, item.output, item.name, result, guard.reason(item, options))
+        for root in others:
+            twin = join(root, item.name)
+            reason = f"{item.output}: both {item.input} and {twin} would go there; rename one or run twice"
+            yield Item(twin, item.output, "", "", reason)
+
+
+def _results(folder: Folder, options: Options, remembered: Remembered, named: Sequence[Item]) -> dict[str, str]:
+    def old(name: str) -> str:
+        path = PurePosixPath(remembered(folder.below(name)))
+        return path.name if path.parent == PurePosixPath(folder.name) else ""
+
+    taken = [item.result for item in named] if not folder.name else []
+    return result_names(sorted(folder.files), options, old, taken)
+
+
+def result_names(
+    names: Sequence[str], options: Options, remembered: Remembered, taken: Sequence[str] = (), beside: bool = False
+) -> dict[str, str]:
+    """The results' names for the files of one folder, no two alike, be it but for upper and lower case.
+
+    Where two files want one name, as a.jpg and a.png do as cut-outs, the one that had it in an earlier run keeps it,
+    else the one that is called so itself, else the first; the other's result keeps its whole name, as a.jpg.png.
+    """
+    given, used = dict[str, str](), {_folded(name) for name in taken}
+
+    def give(name: str, result: str) -> bool:
+        written = {_folded(path.name) for path in _written(Path(name), Path(result), options)}
+        free = not written & used
+        if free:
+            used.update(written)
+            given[name] = result
+        return free
+
+    for name in names:
+        old = remembered(name)
+        if old and PurePosixPath(old).suffix == _suffix(Path(name), options):
+            give(name, old)
+    tag = f"-{options.kind}" if beside else ""
+    rest = [name for name in names if name not in given]
+    for name in sorted(rest, key=lambda name: _wanted(name, options) != name):
+        whole, suffix = name + tag, _suffix(Path(name), options)
+        choices = chain([_wanted(name, options, beside), whole + suffix], (f"{whole}-{n}{suffix}" for n in count(2)))
+        next(other for other in choices if give(name, other))
+    return given
+
+
+def _written(path: Path, output: Path, options: Options) -> list[Path]:
+    """All that is written for a result."""
+    return [output, matte_path(output)] if options.matte and is_video(path) else [output]
+
+
+def _folded(name: str) -> str:
+    """The same for names that some file systems hold for one."""
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return name if folded == name else folded  # of a million equal strings one is enough
+
+
+def _wanted(name: str, options: Options, beside: bool = False) -> str:
+    """What the result of a file of this name is called if nothing else is."""
+    path = Path(name)
+    wanted = f"{path.stem}{f'-{options.kind}' if beside else ''}{_suffix(path, options)}"
+    return name if wanted == name else wanted
+
+
+def _home(file: str) -> str:
+    return file.rpartition("/")[0] if is_url(file) else os.path.dirname(file)
+
+
+def _name(file: str) -> str:
+    return PurePosixPath(file).name if is_url(file) else os.path.basename(file)
+
+
+class _Guard:
+    """Knows where no result may go: onto inputs and the background."""
+
+    def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, background: str) -> None:
+        self._files = {_real(file): file for file in files}
+        # Results in a folder of an input folder are left out of the walk, so they are no inputs.
+        self._output = _real(output) if output is not None else ""
+        self._roots = [_real(root) for root in folders]
+        self._shown = {_real(background)} if background else set()
+        if background and os.path.isdir(background):
+            self._shown |= {_real(path) for path in map(str, Path(background).iterdir())}
+        self._home: tuple[str | None, str] = (None, "")
+
+    def reason(self, item: Item, options: Options) -> str:
+        """Why the result may not go there; empty if it may."""
+        home = _home(item.output)
+        if self._home[0] != home:  # most come from the same folder as the one before
+            self._home = (home, _real(home))
+        for path in _written(Path(item.input), Path(_name(item.output)), options):
+            place, shown = join(self._home[1], path.name), join(home, path.name)
+            if place in self._files or self._is_file(shown) or self._is_inside(self._home[1]):
+                return f"{shown}: is an input; choose another --output"
+            if place in self._shown:
+                return f"{shown}: is the background; choose another --output"
+        return ""
+
+    def _is_file(self, output: str) -> bool:
+        """Whether it is one of the files under another spelling, as A.JPG and a.jpg are on some systems."""
+        if not self._files or is_url(output) or not os.path.exists(output):
+            return False
+        return any(
+            same(output, file) for file in self._files.values() if same(_home(file) or ".", _home(output) or ".")
+        )
+
+    def _is_inside(self, home: str) -> bool:
+        return any(
+            _within(home, root) and not (_within(self._output, root) and _within(home, self._output))
+            for root in self._roots
+        )
+
+
+def _real(place: str) -> str:
+    return place.rstrip("/") if is_url(place) else os.path.realpath(place)
+
+
+def _within(place: str, folder: str) -> bool:
+    return place == folder or place.startswith(folder + ("/" if is_url(folder) else os.sep))
+
+
+def _suffix(path: Path, options: Options) -> str:
     suffix = path.suffix.lower()
     if is_video(path):
-        if kind == "cutout":
-            return suffix if suffix in TRANSPARENT_EXTENSIONS else ".mov"
-        return suffix if suffix in OPAQUE_EXTENSIONS else ".mp4"
-    if kind != "composite":
+        return suffix_for(suffix, options.transparent, options.codec)
+    if options.kind != "composite":
         return ".png"
     return suffix if suffix in EXTENSIONS else ".png"
 
 
-def _check_suffix(job: Job, kind: str) -> None:
+def _check_suffix(job: Job, options: Options) -> None:
     if is_video(job.input):
-        encoding_for(job.output, transparent=kind == "cutout")
+        if options.crop:
+            raise OutputError(f"{job.input}: --crop is for pictures, a video keeps its size; leave it out")
+        encoding_for(job.output, options.transparent, options.codec)
     elif job.output.suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{job.output}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
-    elif kind == "cutout" and job.output.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
+    elif options.transparent and job.output.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
         raise OutputError(f"{job.output}: {job.output.suffix} holds no transparency; use .png or .webp")
+
+
+def matte_path(output: Path) -> Path:
+    """Where the matte of a video goes that is written beside its result."""
+    suffix = output.suffix.lower() if output.suffix.lower() in OPAQUE_EXTENSIONS else ".mp4"
+    return output.with_name(f"{output.stem}-matte{suffix}")
 
 
 def is_video(path: Path) -> bool:

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from fractions import Fraction
 from pathlib import Path
 
-from figureground.atomic import check_writable
-from figureground.backgrounds import make_background
-from figureground.batch.options import Options, asked
-from figureground.batch.picture import replace_picture
-from figureground.batch.plan import Job, check_background, is_video, plan
-from figureground.batch.video import Progress, replace_video
-from figureground.errors import FigureGroundError, OutputError
-from figureground.runtimes.peers import open_model
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one input; `reason` says why where `status` is `failed`, else what else there is to know."""
-
-    input: str
-    output: str
-    status: str
-    frames: int = 0
-    seconds: float = 0.0
-    reason: str = ""
+from figureground.atomic import check_writable, remove_unfinished
+from figureground.batch.manifest import Find, manifest_of
+from figureground.batch.options import Options
+from figureground.batch.places import is_url
+from figureground.batch.plan import Item, check_not_empty, is_single, plan
+from figureground.batch.pool import cores, in_threads
+from figureground.batch.video import Progress
+from figureground.batch.watch import watch
+from figureground.batch.worker import Done, Result, Task, Worker
+from figureground.errors import OutputError
 
 
 def replace(
@@ -36,23 +27,42 @@ def replace(
     kind: str = "composite",
     model: str | Path = "small",
     progress: Progress | None = None,
+    jobs: int = 0,
+    cluster: str = "",
     *,
     crop: bool = False,
     margin: float = 0.0,
     strip_metadata: bool = False,
+    codec: str | None = None,
+    matte: bool = False,
+    start: Fraction | float = 0,
+    end: Fraction | float | None = None,
+    frames: int | None = None,
+    sheet: str | Path | None = None,
+    resume: bool = False,
 ) -> list[Result]:
     """Give the people in pictures and videos another background.
 
     Args:
-        inputs: pictures, videos, or folders of them (searched through; their tree is kept in the output).
+        inputs: pictures, videos, or folders of them (searched through; their tree is kept in the output); paths, or
+            URLs that fsspec knows.
         background: `blur`, `blur:STRENGTH`, `#rrggbb`, `transparent`, or the path of a picture, video or folder.
-        output: a file for a single input, else a folder; left out, results stand beside their inputs.
+        output: a file for a single input, else a folder; left out, results stand beside their inputs. In a folder a
+            manifest tells what was done; what has not changed since is `kept` the next time.
         kind: `composite`, `cutout` (transparent background) or `alpha` (the matte, grey).
         model: a shipped name, an .onnx, .tflite or .xml file, or a TOML that describes one (docs/evaluation.md).
-        progress: called with the input, the frames done and the frames in all (0: not known).
+        progress: called with the input, the frames done and the frames in all (0: not known), by one thread at a time.
+        jobs: inputs at once; 0: one a core.
+        cluster: a Ray cluster to work on: `local`, `auto`, or its address; empty: this process.
         crop: cut pictures down to the person, for cut-outs and alphas; a picture of nobody fails.
         margin: what is left around the person then, in hundredths of their longer side, 0 to 100.
         strip_metadata: keep nothing of what pictures say about themselves but their colour profile.
+        codec: of videos: h264, hevc, vp9, av1, prores, ffv1, qtrle or png (a folder); None: what suits the file's name.
+        matte: whether a video's matte is written beside its result, as NAME-matte.
+        start, end: the part of a video that is wanted, in seconds from its beginning.
+        frames: of a video at most.
+        sheet: a picture file for a contact sheet of the result; for a single video.
+        resume: whether to go on where a killed call for the same video was.
 
     Returns:
         One result an input, in order. One that fails does not stop the others, and leaves no file.
@@ -61,54 +71,103 @@ def replace(
         FigureGroundError: nothing can start: unknown kind or model, unreadable background, no input, an
             output that cannot be written, cannot hold what is asked for or is its own input.
     """
-    options = asked(background, kind, str(model), crop=crop, margin=margin, strip_metadata=strip_metadata)
     names = [inputs] if isinstance(inputs, str | Path) else inputs
-    jobs = plan([Path(name) for name in names], None if output is None else Path(output), options.kind)
-    check_background(Path(background), jobs)
-    check_crop(options, jobs)
-    for folder in {job.output.parent for job in jobs}:
-        check_writable(folder)
-    return [*map(Worker(options, progress), jobs)]
+    options = Options(
+        kind,
+        background,
+        str(model),
+        crop=crop,
+        margin=margin,
+        strip_metadata=strip_metadata,
+        codec=codec,
+        matte=matte,
+        start=Fraction(str(start)),  # 0.1 means a tenth
+        end=None if end is None else Fraction(str(end)),
+        frames=frames,
+        sheet=None if sheet is None else str(sheet),
+        resume=resume,
+    )
+    return [*results(names, output, options, progress, jobs, cluster)]
 
 
-def check_crop(options: Options, jobs: Sequence[Job]) -> None:
-    """
+def results(
+    inputs: Sequence[str | Path],
+    output: str | Path | None,
+    options: Options,
+    progress: Progress | None = None,
+    jobs: int = 0,
+    cluster: str = "",
+    watching: bool = False,
+) -> Generator[Result, None, None]:
+    """`replace`, result by result, of any number of inputs; `watching`, it goes on until it is closed.
+
     Raises:
-        OutputError: a video is to be cropped.
+        FigureGroundError: as `replace`; before the first result.
     """
-    for job in jobs:
-        if options.crop and is_video(job.input):
-            raise OutputError(f"{job.input}: --crop is for pictures, a video keeps its size; leave it out")
+    if jobs < 0:
+        raise OutputError(f"jobs {jobs}: want how many at once, or 0 for one a core")
+    if watching and (cluster or output is None or is_single(inputs, output, options)):
+        raise OutputError("--watch: wants folders, with --output for another folder, and no --cluster")
+    if not watching:
+        check_not_empty(inputs)
+    planned = plan(inputs, output, options)
+    folder = None if output is None or is_single(inputs, output, options) else str(output)
+    for home in [folder] if folder is not None else {str(Path(item.output).parent) for item in planned}:
+        if not is_url(home):
+            check_writable(Path(home))
+    worker = Worker(options, progress)
+
+    def items(find: Find) -> Iterator[Item]:
+        return plan(inputs, output, options, lambda name: entry.output if (entry := find(name)) else "")
+
+    return _run(items, worker, folder, jobs, cluster, watching)
 
 
-class Worker:
-    """Does the jobs of a call, one after the other, with one model."""
+def _run(
+    items: Callable[[Find], Iterator[Item]], worker: Worker, folder: str | None, jobs: int, cluster: str, watching: bool
+) -> Generator[Result, None, None]:
+    with manifest_of(folder) if folder is not None else nullcontext() as manifest:
+        find: Find = (lambda _: None) if manifest is None else manifest.find
+        found = watch(lambda: items(find), find, worker.fingerprint) if watching else items(find)
+        tasks = _numbered(_swept(found) if manifest is not None and manifest.alone else found, find)
 
-    def __init__(self, options: Options, progress: Progress | None = None) -> None:
-        self._options = options
-        self._progress = progress
-        self._background = make_background(options.background) if options.kind == "composite" else None
-        self._model = open_model(options.model)
+        def noted(done: Done) -> Result:
+            if manifest is not None and done.entry is not None:
+                manifest.add(done.entry)
+            return done.result
 
-    def __call__(self, job: Job) -> Result:
-        """Do one job; whatever goes wrong with it is told in its result."""
-        started = time.perf_counter()
-        try:
-            frames, said = (self._video(job), "") if is_video(job.input) else (1, self._picture(job))
-        except FigureGroundError as error:
-            return Result(str(job.input), str(job.output), "failed", reason=str(error))
-        except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
-            reason = f"{job.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
-            return Result(str(job.input), str(job.output), "failed", reason=reason)
-        return Result(str(job.input), str(job.output), "done", frames, round(time.perf_counter() - started, 3), said)
+        if cluster:
+            from figureground.batch.cluster import in_cluster
 
-    def _picture(self, job: Job) -> str:
-        said = replace_picture(job, self._model, self._options, self._background)
-        if self._progress is not None:
-            self._progress(job.input, 1, 1)
-        return said
+            finished = ((task, noted(done)) for task, done in in_cluster(cluster, worker.options, tasks, jobs))
+        else:
+            finished = in_threads(lambda task: noted(worker(task)), tasks, jobs or cores(), worker.stop)
+        with closing(finished):
+            yield from _in_order((task.number, result) for task, result in finished)
 
-    def _video(self, job: Job) -> int:
-        # A background keeps its place from frame to frame, so every video gets its own.
-        fresh = make_background(self._options.background) if self._background is not None else None
-        return replace_video(job, self._model, self._options, fresh, self._progress)
+
+def _numbered(items: Iterable[Item | None], find: Find) -> Iterator[Task | None]:
+    number = 0
+    for item in items:
+        yield None if item is None else Task(number, item, find(item.name) if item.result else None)
+        number += item is not None
+
+
+def _swept(items: Iterable[Item | None]) -> Iterator[Item | None]:
+    """The items; before the first of each folder of results, what killed runs left there is removed."""
+    swept = set[str]()
+    for item in items:
+        if item is not None and not is_url(item.output) and (home := os.path.dirname(item.output)) not in swept:
+            swept.add(home)
+            remove_unfinished(Path(home))
+        yield item
+
+
+def _in_order(finished: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """The results by their numbers, each as soon as none before it is missing."""
+    waiting, number = dict[int, Result](), 0
+    for place, result in finished:
+        waiting[place] = result
+        while number in waiting:
+            yield waiting.pop(number)
+            number += 1

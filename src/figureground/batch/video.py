@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import glob
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from figureground.arrays import Frame, Matte
-from figureground.backgrounds import Background
-from figureground.batch.compose import grey_as_rgb, make_compose
+from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
+from figureground.batch.spans import Span, replace_span, split, work_folder
 from figureground.engine import Model
-from figureground.pipeline import Source, run
-from figureground.refine import Refiner
-from figureground.sinks import video_sink
-from figureground.sources import VideoSource
-from figureground.temporal import Stabiliser
+from figureground.errors import VideoError
 
 Progress = Callable[[Path, int, int], None]
+Spread = Callable[[Job, Options, Sequence[Span]], None]
 
 
 def replace_video(
-    job: Job, model: Model, options: Options, background: Background | None, progress: Progress | None
-) -> int:
-    source = VideoSource(job.input)
-    sink = video_sink(job.output, like=source, transparent=options.kind == "cutout")
-    compose = make_compose(options.kind, background)
+    job: Job, model: Model, options: Options, progress: Progress | None, spread: Spread | None = None
+) -> Joined:
+    """Write what `options` want of the video at `job.input` to `job.output`, span by span.
+
+    Spans that are finished survive a kill, a Ctrl-C and a full disk, for a call with `options.resume`.
+
+    Args:
+        job: the video and its result.
+        model: `options.model`, opened.
+        options: what is asked for.
+        progress: called with the input, the frames done and the frames in all.
+        spread: makes the spans where there are several, all over a cluster; None: one after the other.
+
+    Raises:
+        VideoError: it cannot be read.
+        OutputError: the result cannot be written.
+    """
+    spans = split(job.input, options)
+    _clear(job, options)
+    total, done = sum(span.frames for span in spans), 0
 
     def sent(count: int) -> None:
         if progress is not None:
-            progress(job.input, count, source.length)
+            progress(job.input, done + count, total)
 
-    return run(source, steady(model, source), compose if options.kind != "alpha" else grey_as_rgb(compose), sink, sent)
+    try:
+        if spread is not None and len(spans) > 1:
+            spread(job, options, spans)
+            return join(job, options, spans)
+        for span in spans:
+            replace_span(job, options, span, model, sent)
+            done += span.frames
+        return join(job, options, spans)
+    except BaseException as error:
+        _leave(work_folder(job, options), of_use=not isinstance(error, VideoError))
+        raise
 
 
-def steady(model: Model, source: Source) -> Callable[[Frame], Matte]:
-    """What `model` does, for the frames of a video: steady where the picture stands still."""
-    stabiliser, refiner = Stabiliser(), Refiner()
+def _clear(job: Job, options: Options) -> None:
+    """Remove the spans of other calls for this result, and without `resume` this one's."""
+    own = work_folder(job, options)
+    for folder in job.output.parent.glob(f".{glob.escape(job.output.name[:100])}.*.spans"):
+        if folder != own or not options.resume:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def segment(frame: Frame) -> Matte:
-        return refiner(frame, stabiliser(*model.look(frame), source.time), source.time)
 
-    return segment
+def _leave(folder: Path, of_use: bool) -> None:
+    """Keep the spans that are finished, if there are any."""
+    if not of_use or not any(not child.name.startswith(".") for child in folder.glob("*")):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -15,11 +15,11 @@ from av.video.reformatter import VideoReformatter
 from figureground.arrays import Frame
 from figureground.camera import Camera, CameraInfo, cameras
 from figureground.doctor.check import Check
+from figureground.encodings import encoding_for
 from figureground.engine import Engine, shipped_models
 from figureground.errors import FigureGroundError, MissingExtraError, OutputError
 from figureground.frames import colorspace, to_frame
 from figureground.sessions import usable_devices
-from figureground.sinks import encoding_for
 from figureground.virtualcam import MODPROBE, VirtualCamera
 
 PATIENCE = 6.0  # seconds for a camera's first picture

@@ -1,0 +1,123 @@
+"""How video files are encoded: which codec a file name or a wish means, with which pixels and settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+
+from figureground.errors import OutputError
+
+OPAQUE_EXTENSIONS = (".mp4", ".mov", ".mkv", ".webm")
+TRANSPARENT_EXTENSIONS = (".mov", ".webm", ".mkv")
+FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_H264 = {"preset": "veryfast", "crf": "18"}
+_HEVC = {"preset": "veryfast", "crf": "20", "x265-params": "log-level=error"}
+_VP9 = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+_AV1 = {"preset": "10", "crf": "30"}
+# ProRes at its default rate takes 30 MB a second for 720p.
+_PRORES = {"vendor": "apl0", "bits_per_mb": "1600"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A codec, the pixels it is given, its settings, and its tag in MP4 and MOV where FFmpeg's own is not liked."""
+
+    codec: str
+    pixels: str
+    options: dict[str, str]
+    tag: str = ""
+
+    def fitting(self, width: int, height: int) -> Encoding:
+        """The same for pictures of this size: halved colour planes need even sides."""
+        if not (width % 2 or height % 2):
+            return self
+        whole = {"yuv420p": "yuv444p", "yuv422p10le": "yuv444p10le"}.get(self.pixels, self.pixels)
+        return replace(self, pixels=whole) if self.codec != "libsvtav1" else self
+
+
+_OPAQUE = {
+    "h264": Encoding("libx264", "yuv420p", _H264),
+    "hevc": Encoding("libx265", "yuv420p", _HEVC, "hvc1"),  # Apple's players want that tag
+    "vp9": Encoding("libvpx-vp9", "yuv420p", _VP9),
+    "av1": Encoding("libsvtav1", "yuv420p", _AV1),
+    "prores": Encoding("prores_ks", "yuv422p10le", _PRORES | {"profile": "hq"}),
+    "ffv1": Encoding("ffv1", "bgr0", {"level": "3", "slicecrc": "1"}),
+    "qtrle": Encoding("qtrle", "rgb24", {}),
+    "png": Encoding("png", "rgb24", {}),
+}
+_TRANSPARENT = {
+    # The alpha has 8 bits.
+    "prores": Encoding("prores_ks", "yuva444p10le", _PRORES | {"profile": "4444", "alpha_bits": "8"}),
+    # Without alternate reference frames: VP9 in WebM cannot hold them together with an alpha channel.
+    "vp9": Encoding("libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"}),
+    "ffv1": Encoding("ffv1", "bgra", {"level": "3", "slicecrc": "1"}),
+    "qtrle": Encoding("qtrle", "argb", {}),
+    "png": Encoding("png", "rgba", {}),
+}
+CODECS = tuple(_OPAQUE)
+# What each container holds, its usual codec first; a name without suffix is a folder of numbered pictures.
+_HELD = {
+    ".mp4": ("h264", "hevc", "vp9", "av1"),
+    ".mov": ("h264", "hevc", "prores", "qtrle"),
+    ".mkv": ("h264", "hevc", "vp9", "av1", "prores", "ffv1"),
+    ".webm": ("vp9", "av1"),
+    "": ("png",),
+}
+_HELD_TRANSPARENT = {
+    ".mov": ("prores", "qtrle"),
+    ".webm": ("vp9",),
+    ".mkv": ("ffv1", "vp9"),
+    "": ("png",),
+}
+_HOME = {"vp9": ".webm", "prores": ".mov", "qtrle": ".mov", "ffv1": ".mkv", "png": ""}
+
+
+def encoding_for(path: Path, transparent: bool, codec: str | None = None) -> Encoding:
+    """The encoding a file name asks for, or `codec` in a file of that name.
+
+    Raises:
+        OutputError: no such codec or container here, or a container that does not hold the codec, or no transparency
+            though that is asked for.
+    """
+    suffix = path.suffix.lower()
+    held, made = (_HELD_TRANSPARENT, _TRANSPARENT) if transparent else (_HELD, _OPAQUE)
+    if codec is not None:
+        check_codec(codec, transparent)
+    if codec != "png" and (suffix not in held or suffix == ""):
+        if transparent:
+            raise OutputError(
+                f"{path}: {suffix or 'this'} holds no transparent video; "
+                "use .mov (ProRes 4444), .webm (VP9) or .mkv (FFV1)"
+            )
+        raise OutputError(
+            f"{path}: cannot write {suffix or 'a file without suffix'}; use {' '.join(OPAQUE_EXTENSIONS)}"
+        )
+    name = codec or held[suffix][0]
+    if name not in held.get(suffix, ()):
+        homes = [each or "a folder, its name without suffix" for each, names in held.items() if name in names]
+        raise OutputError(f"{path}: {suffix} holds no {name}; use {' or '.join(homes)}, or another --codec")
+    return made[name]
+
+
+def check_codec(codec: str, transparent: bool = False) -> None:
+    """See whether this FFmpeg encodes `codec`.
+
+    Raises:
+        OutputError: it does not, or the codec holds no transparency though that is asked for.
+    """
+    made = _TRANSPARENT if transparent else _OPAQUE
+    there = [name for name, encoding in made.items() if encoding.codec in av.codecs_available]
+    if codec not in there:
+        what = "holds no transparency" if codec in CODECS and codec not in made else "is no codec that is here"
+        raise OutputError(f"codec {codec!r}: {what}; want one of {', '.join(there)}")
+
+
+def suffix_for(suffix: str, transparent: bool, codec: str | None) -> str:
+    """The suffix of a result: `suffix`, the source's, if that can hold it, else the usual one."""
+    held = _HELD_TRANSPARENT if transparent else _HELD
+    if codec is None:
+        usual = ".mov" if transparent else ".mp4"
+        return suffix if suffix in held and suffix else usual
+    return suffix if suffix and codec in held.get(suffix, ()) else _HOME.get(codec, ".mp4")

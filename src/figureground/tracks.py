@@ -1,0 +1,211 @@
+"""What a video holds beside its pictures, on its way into another file: sound, subtitles, chapters, names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import count
+from typing import Any
+
+from av import AudioFrame, AudioStream, Packet
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer, OutputContainer
+from av.stream import Disposition, Stream
+
+# Sound that FFmpeg counts among a container's codecs but then does not write.
+_REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
+# By number of channels, for sound that is encoded anew: encoders know few layouts, and AVI names none.
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+# What a file says of its own making, not of what it shows.
+_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+LATE = 10  # seconds that sound may stand behind the pictures of its time in a file, when only a part of it is read
+
+
+class Tracks:
+    """The other tracks of `source`, all of them, packet for packet where `into` holds them; sound else re-encoded.
+
+    Attributes:
+        notes: what was re-encoded or could not be kept, a few words each.
+
+    Args:
+        source: the file with the sound; read from here on.
+        into: the file that is being written; nothing has been written to it yet.
+        begin: what the source's clock says at the beginning of the result, in seconds.
+        length: of the result in seconds; None: to the source's end.
+        cut: whether `begin` is within the source, so that what comes before is left out.
+    """
+
+    def __init__(
+        self,
+        source: InputContainer,
+        into: OutputContainer,
+        begin: Fraction,
+        length: Fraction | None = None,
+        cut: bool = False,
+    ) -> None:
+        self._into, self._begin, self._length, self._cut = into, begin, length, cut
+        self.notes: list[str] = []
+        self._tracks: dict[int, _Track] = {}
+        for stream in source.streams:
+            self._add(stream, source)
+        _name(source, into, begin, length)
+        kept = [stream for stream in source.streams if stream.index in self._tracks]
+        self._packets: Iterator[Packet[Any]] = source.demux(kept) if kept else iter(())
+        self._waiting: Packet[Any] | None = None
+
+    def _add(self, stream: Stream, source: InputContainer) -> None:
+        if stream.type == "video" and stream is source.streams.video[0]:
+            return
+        track = None
+        if isinstance(stream, AudioStream):
+            track = _Copied(stream, self._into) if _holds(self._into, stream) else _Encoded(stream, self._into)
+            if isinstance(track, _Encoded):
+                self.notes.append(f"{_called(stream)} re-encoded to {track.codec}")
+        elif stream.type == "subtitle" and _holds(self._into, stream):
+            track = _Copied(stream, self._into)
+        elif stream.type == "attachment" and self._into.format.name == "matroska":
+            self._into.add_attachment(stream.name or "", stream.mimetype or "", stream.data)  # type: ignore[attr-defined]
+            return
+        if track is not None:
+            self._tracks[stream.index] = track
+        elif not _holds_chapters(stream, source):
+            self.notes.append(f"{_called(stream)} not kept: {self._into.format.name} does not hold it")
+
+    def copy_until(self, time: Fraction | None) -> None:
+        """Move the packets up to `time` seconds, all that are left if None."""
+        while True:
+            packet = self._next() if self._waiting is None else self._waiting
+            if packet is None:
+                return
+            self._waiting = packet
+            if time is not None and packet.pts is not None and packet.pts * Fraction(packet.time_base) > time:
+                return
+            self._waiting = None
+            self._tracks[packet.stream_index].take(packet)
+
+    def finish(self) -> None:
+        """Move all that is left, and what encoders still hold."""
+        self.copy_until(None)
+        for track in self._tracks.values():
+            track.finish()
+
+    def _next(self) -> Packet[Any] | None:
+        for packet in self._packets:
+            if not packet.size or packet.pts is None:
+                continue
+            base = Fraction(packet.time_base)
+            shift = round(self._begin / base)
+            packet.pts, packet.dts = packet.pts - shift, None if packet.dts is None else packet.dts - shift
+            at = packet.pts * base
+            if self._length is not None and at > self._length + LATE:
+                return None
+            if self._within(packet, at):
+                return packet
+        return None
+
+    def _within(self, packet: Packet[Any], at: Fraction) -> bool:
+        """Whether it belongs to the part that is wanted; a subtitle that reaches into it is shortened."""
+        base, long = Fraction(packet.time_base), packet.duration or 0
+        if self._length is not None and at >= self._length:
+            return False
+        if packet.stream.type == "subtitle":
+            if self._length is not None:
+                long = min(long, round((self._length - at) / base))
+            if self._cut and at < 0:
+                long, packet.pts, packet.dts = long + (packet.pts or 0), 0, 0
+            packet.duration = max(long, 0)
+            return long > 0 or not self._cut
+        return at >= 0 or not self._cut
+
+
+class _Copied:
+    """A track packet for packet."""
+
+    def __init__(self, stream: Any, into: OutputContainer) -> None:
+        self._into = into
+        self._stream = into.add_stream_from_template(stream)
+        _describe(stream, self._stream)
+
+    def take(self, packet: Packet[Any]) -> None:
+        packet.stream = self._stream
+        self._into.mux(packet)
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class _Encoded:
+    """Sound that is encoded anew."""
+
+    def __init__(self, stream: AudioStream, into: OutputContainer) -> None:
+        self._into = into
+        codec = "libopus" if into.format.name == "webm" else "aac"
+        self.codec = codec.removeprefix("lib")
+        rate = 48_000 if codec == "libopus" or stream.rate > 48_000 else stream.rate
+        added = into.add_stream(codec, rate=rate, layout=_LAYOUTS.get(stream.channels, "stereo"))
+        assert isinstance(added, AudioStream)
+        _describe(stream, added)
+        self._source, self._stream = stream, added
+        self._resampler = AudioResampler(
+            format=added.format, layout=added.layout, rate=rate, frame_size=added.frame_size
+        )
+
+    def take(self, packet: Packet[Any]) -> None:
+        self._encode(packet.decode())
+
+    def finish(self) -> None:
+        self._encode(self._source.decode(None))
+        for piece in self._resampler.resample(None):
+            self._into.mux(self._stream.encode(piece))
+        self._into.mux(self._stream.encode(None))
+
+    def _encode(self, frames: list[Any]) -> None:
+        for frame in frames:
+            assert isinstance(frame, AudioFrame)
+            for piece in self._resampler.resample(frame):
+                self._into.mux(self._stream.encode(piece))
+
+
+_Track = _Copied | _Encoded
+
+
+def _holds(into: OutputContainer, stream: Stream) -> bool:
+    name, container = stream.codec_context.codec.canonical_name, into.format.name
+    return name in into.supported_codecs and not name.startswith(_REFUSED.get(container, ()))
+
+
+def _describe(stream: Stream, added: Stream) -> None:
+    """Language, title and which track players choose."""
+    added.metadata.update({key: value for key, value in stream.metadata.items() if key.lower() not in _OWN})
+    added.disposition = stream.disposition
+
+
+def _called(stream: Stream) -> str:
+    """A track as its owner knows it: its kind, number, codec and language."""
+    if stream.disposition & Disposition.attached_pic:
+        return "cover picture"
+    kind = {"audio": "sound", "subtitle": "subtitles"}.get(stream.type, stream.type)
+    codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
+    what = ", ".join(word for word in (codec, stream.metadata.get("language")) if word)
+    return f"{kind} track {stream.index} ({what})"
+
+
+def _holds_chapters(stream: Stream, source: InputContainer) -> bool:
+    """Whether a track of MP4 and MOV only names the chapters, which are kept."""
+    return stream.type == "data" and bool(source.chapters()) and "mp4" in source.format.name
+
+
+def _name(source: InputContainer, into: OutputContainer, begin: Fraction, length: Fraction | None) -> None:
+    """Title, date, place and so on; the chapters, as far as they are within the result."""
+    into.metadata.update({key: value for key, value in source.metadata.items() if key.lower() not in _OWN})
+    chapters, numbers = [], count()
+    for chapter in source.chapters():
+        base = Fraction(chapter["time_base"] or 1)
+        start, end = max(Fraction(0), chapter["start"] * base - begin), chapter["end"] * base - begin
+        if length is not None:
+            end = min(end, length)
+        if start < end:
+            times = {"start": round(start * 1000), "end": round(end * 1000), "time_base": Fraction(1, 1000)}
+            chapters.append({"id": next(numbers), **times, "metadata": dict(chapter["metadata"])})
+    if chapters:
+        into.set_chapters(chapters)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ import typer
 
 from figureground import cli_data, cli_live, cli_training
 from figureground.errors import FigureGroundError
-from figureground.terminal import Json, complain, parse_size, progress_bar
+from figureground.terminal import Json, complain, parse_size, parse_time, progress_bar
 
 if TYPE_CHECKING:
     from figureground.batch import Result
@@ -74,6 +74,18 @@ def replace(
         str | None, typer.Option(help="A file for one input, a folder for several; left out: beside each input.")
     ] = None,
     model: Annotated[str, typer.Option(help="A shipped model (small, base) or an .onnx file.")] = "small",
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            help="Of videos: h264, hevc, vp9, av1, prores, ffv1, qtrle, png (a folder); left out: by the name."
+        ),
+    ] = None,
+    matte: Annotated[bool, typer.Option("--matte", help="Write a video's matte, too, as NAME-matte.")] = False,
+    start: Annotated[str, typer.Option("--from", help="Where to begin in a video: seconds or h:mm:ss.")] = "0",
+    end: Annotated[str | None, typer.Option("--to", help="Where to end in it, likewise.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of a video at most, for a preview.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="A picture to write: contact sheet of one video's result.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
     as_json: Json = False,
 ) -> int:
     """Give the people in pictures and videos another background."""
@@ -85,7 +97,21 @@ def replace(
         def progress(path: Path, done: int, total: int) -> None:
             bar.update(task, description=path.name, completed=done, total=total or None)
 
-        results = run(inputs, background, output, kind, model, progress)
+        results = run(
+            inputs,
+            background,
+            output,
+            kind,
+            model,
+            progress,
+            codec=codec,
+            matte=matte,
+            start=parse_time(start),
+            end=None if end is None else parse_time(end),
+            frames=frames,
+            sheet=sheet,
+            resume=resume,
+        )
     if as_json:
         print(json.dumps({"results": [asdict(result) for result in results]}, indent=1))
     else:
@@ -100,6 +126,8 @@ def _say(result: Result) -> None:
     else:
         rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
         print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+        if result.note:
+            complain(f"{result.output}: {result.note}")
 
 
 def bench(

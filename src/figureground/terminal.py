@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +37,20 @@ def parse_size(size: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
         raise FigureGroundError(f"--size {size}: want WIDTHxHEIGHT up to 8192, as in 1280x720")
     return int(width), int(height)
+
+
+def parse_time(time: str) -> Fraction:
+    """`90`, `1:30`, `0:01:30` or `90.5` as seconds.
+
+    Raises:
+        FigureGroundError: it says no such thing.
+    """
+    if not re.fullmatch(r"((\d+:)?\d{1,2}:)?\d+(\.\d+)?", time, re.ASCII):
+        raise FigureGroundError(f"time {time!r}: want seconds or h:mm:ss, as in 90, 1:30 or 0:01:30.5")
+    seconds = Fraction(0)
+    for part in time.split(":"):
+        seconds = 60 * seconds + Fraction(part)
+    return seconds
 
 
 @contextmanager

@@ -186,7 +186,7 @@ def _called(stream: Stream) -> str:
         return "cover picture"
     kind = {"audio": "sound", "subtitle": "subtitles"}.get(stream.type, stream.type)
     codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
-    what = ", ".join(word for word in (codec, stream.metadata.get("language")) if word)
+    what = ", ".join(word for word in (codec, stream.metadata.get("language")) if word not in (None, "und"))
     return f"{kind} track {stream.index} ({what})"
 
 

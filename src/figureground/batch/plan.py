@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from figureground.atomic import check_writable
 from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
 from figureground.images import EXTENSIONS
@@ -64,6 +65,18 @@ def check_background(background: Path, jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.output.resolve() in shown:
             raise OutputError(f"{job.output}: is the background; choose another --output")
+
+
+def check_sheet(sheet: str | None, jobs: Sequence[Job]) -> None:
+    if sheet is None:
+        return
+    if len(jobs) != 1 or not is_video(jobs[0].input):
+        raise OutputError(f"{sheet}: a contact sheet is of one video; leave --sheet out or give one")
+    if Path(sheet).suffix.lower() not in EXTENSIONS:
+        raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
+    if Path(sheet).resolve() in {path.resolve() for path in (jobs[0].input, jobs[0].output)}:
+        raise OutputError(f"{sheet}: is the video; choose another --sheet")
+    check_writable(Path(sheet).parent)
 
 
 def _files(root: Path) -> list[Path]:

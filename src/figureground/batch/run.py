@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from figureground.atomic import check_writable
@@ -12,7 +13,7 @@ from figureground.backgrounds import make_background
 from figureground.batch.join import Joined
 from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
-from figureground.batch.plan import Job, check_background, is_video, plan
+from figureground.batch.plan import Job, check_background, check_sheet, is_video, plan
 from figureground.batch.video import Progress, replace_video
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError
@@ -38,6 +39,13 @@ def replace(
     kind: str = "composite",
     model: str | Path = "small",
     progress: Progress | None = None,
+    codec: str | None = None,
+    matte: bool = False,
+    start: Fraction | float = 0,
+    end: Fraction | float | None = None,
+    frames: int | None = None,
+    sheet: str | Path | None = None,
+    resume: bool = False,
 ) -> list[Result]:
     """Give the people in pictures and videos another background.
 
@@ -48,6 +56,12 @@ def replace(
         kind: `composite`, `cutout` (transparent background) or `alpha` (the matte, grey).
         model: a shipped name or an .onnx file.
         progress: called with the input, the frames done and the frames in all (0: not known).
+        codec: of videos: h264, hevc, vp9, av1, prores, ffv1, qtrle or png (a folder); None: what suits the file's name.
+        matte: whether a video's matte is written beside its result, as NAME-matte.
+        start, end: the part of a video that is wanted, in seconds from its beginning.
+        frames: of a video at most.
+        sheet: a picture file for a contact sheet of the result; for a single video.
+        resume: whether to go on where a killed call for the same video was.
 
     Returns:
         One result an input, in order. One that fails does not stop the others, and leaves no file.
@@ -58,9 +72,21 @@ def replace(
     """
     if background == "transparent":
         kind = "cutout" if kind == "composite" else kind
-    options = Options(kind, background, str(model))
+    options = Options(
+        kind,
+        background,
+        str(model),
+        codec=codec,
+        matte=matte,
+        start=Fraction(start),
+        end=None if end is None else Fraction(end),
+        frames=frames,
+        sheet=None if sheet is None else str(sheet),
+        resume=resume,
+    )
     names = [inputs] if isinstance(inputs, str | Path) else inputs
-    jobs = plan([Path(name) for name in names], None if output is None else Path(output), kind)
+    jobs = plan([Path(name) for name in names], None if output is None else Path(output), kind, codec, matte)
+    check_sheet(options.sheet, jobs)
     check_background(Path(background), jobs)
     for folder in {job.output.parent for job in jobs}:
         check_writable(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
+from figureground.batch.sheet import write_sheet
 from figureground.batch.spans import replace_span, split, work_folder
 from figureground.engine import Engine
 from figureground.errors import VideoError
@@ -38,10 +39,13 @@ def replace_video(job: Job, engine: Engine, options: Options, progress: Progress
         for span in spans:
             replace_span(job, options, span, engine, sent)
             done += span.frames
-        return join(job, options, spans)
+        made = join(job, options, spans)
     except BaseException as error:
         _leave(work_folder(job, options), of_use=not isinstance(error, VideoError))
         raise
+    if options.sheet is not None:
+        write_sheet(Path(options.sheet), job.output)
+    return made
 
 
 def _clear(job: Job, options: Options) -> None:

@@ -22,7 +22,7 @@ from figureground.batch.spans import Span, base_of, segment_path, work_folder
 from figureground.encodings import FORMATS
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
-from figureground.tracks import Tracks
+from figureground.tracks import Tracks, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
         if sound is not None:
             origin, end = spans[0].origin, spans[-1].end
             length = None if end is None else end - origin
+            describe(sound.streams.video[0], stream)
             tracks = Tracks(sound, container, like.begin + origin, length, cut=origin > 0)
         count = 0
         for packet in _packets(parts, bases):
@@ -87,8 +88,7 @@ def _stream(container: OutputContainer, part: Path, like: VideoSource) -> VideoS
         stream.codec_context.framerate = like.rate
         if container.format.name in ("mp4", "mov"):
             stream.codec_context.codec_tag = template.codec_context.codec_tag
-        if "alpha_mode" in template.metadata:
-            stream.metadata["alpha_mode"] = template.metadata["alpha_mode"]
+        stream.metadata.update(template.metadata)  # in Matroska it says whether there is an alpha
         return stream
 
 
@@ -128,4 +128,5 @@ def _delay(times: Sequence[int]) -> int:
 def _lost(path: Path) -> tuple[str, ...]:
     with av.open(str(path.absolute())) as opened:
         others = len(opened.streams) - 1
-        return () if not others else (f"{others} other tracks not kept: a folder holds only pictures",)
+        tracks = "track" if others == 1 else "tracks"
+        return () if not others else (f"{others} other {tracks} not kept: a folder holds only pictures",)

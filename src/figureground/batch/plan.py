@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figureground.atomic import check_writable
+from figureground.batch.folder import replaceable
 from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
 from figureground.images import EXTENSIONS
@@ -98,7 +99,7 @@ def _destination(root: Path, path: Path, output: Path | None, kind: str, codec: 
     name = path.stem + suffix
     if output is None:
         return path.with_name(f"{path.stem}-{kind}{suffix}")
-    if single and (output.suffix or not suffix) and not os.path.isdir(output):
+    if single and (replaceable(output) if not suffix else output.suffix and not os.path.isdir(output)):
         return output
     return output / (path.relative_to(root).parent if root.is_dir() else Path()) / name
 

@@ -63,8 +63,8 @@ def _frame_at(container: InputContainer, pts: int) -> av.VideoFrame | None:
     stream = container.streams.video[0]
     container.seek(pts, stream=stream)
     # FFmpeg's own VP9 decoder, its first choice, drops the alpha.
-    vp9 = stream.codec_context.codec.canonical_name == "vp9" and "alpha_mode" in stream.metadata
-    context = av.codec.Codec("libvpx-vp9", "r").create("video") if vp9 else None
+    alpha = any(name.lower() == "alpha_mode" for name in stream.metadata)
+    context = av.codec.Codec("libvpx-vp9", "r").create("video") if alpha else None
     shown = None
     for packet in container.demux(stream):
         for frame in packet.decode() if context is None else context.decode(packet if packet.size else None):
@@ -109,9 +109,10 @@ def _fitted(picture: Frame, ratio: float) -> Frame:
 
 
 def _labelled(picture: Frame, label: str) -> Frame:
-    place, font = (6, picture.shape[0] - 8), cv2.FONT_HERSHEY_SIMPLEX
-    for colour, thickness in ((_GREY, 3), (_WHITE, 1)):
-        cv2.putText(picture, label, place, font, 0.45, colour, thickness, cv2.LINE_AA)
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.45
+    (width, height), below = cv2.getTextSize(label, font, size, 1)
+    picture[-height - below - 4 :, : width + 8] = _GREY
+    cv2.putText(picture, label, (4, picture.shape[0] - below - 1), font, size, _WHITE, 1, cv2.LINE_AA)
     return picture
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from figureground.batch.folder import check_replaceable
 from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
@@ -27,6 +28,8 @@ def replace_video(job: Job, engine: Engine, options: Options, progress: Progress
         VideoError: it cannot be read.
         OutputError: the result cannot be written.
     """
+    if not job.output.suffix:
+        check_replaceable(job.output)
     spans = split(job.input, options)
     _clear(job, options)
     total, done = sum(span.frames for span in spans), 0

@@ -23,7 +23,7 @@ from figureground.arrays import Frame
 from figureground.batch import Job, plan, replace, spans
 from figureground.batch.join import join
 from figureground.batch.options import Options
-from figureground.batch.spans import Span, replace_span, split, work_folder
+from figureground.batch.spans import replace_span, split, work_folder
 from figureground.batch.video import replace_video
 from figureground.engine import Engine
 from figureground.errors import OutputError, VideoError
@@ -364,6 +364,6 @@ def test_a_matte_beside_is_the_one_that_was_used(tmp_path: Path, astronaut: Fram
     assert beside.times == alone.times
     assert read_film(tmp_path / "out.mp4").codec == "hevc"
     assert read_sound(tmp_path / "out-matte.mp4") is None
+    shutil.copy(made, tmp_path / "in-matte.mp4")
     with pytest.raises(OutputError, match=r"in-matte\.mp4: both"):
-        shutil.copy(made, tmp_path / "in-matte.mp4")
         plan([made, tmp_path / "in-matte.mp4"], tmp_path / "new", "composite", matte=True)

@@ -83,11 +83,16 @@ def test_ten_bits_become_eight(tmp_path: Path, red_finder: Path) -> None:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
 
 
-@pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out.mov", "out.webm"])
-def test_pixels_that_are_not_square_stay_so(tmp_path: Path, red_finder: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "kept"), [("out.mp4", True), ("out.mkv", True), ("out.mov", True), ("out.webm", False)]
+)
+def test_pixels_that_are_not_square_stay_so_or_it_is_said(
+    tmp_path: Path, red_finder: Path, target: str, kept: bool
+) -> None:
     made = make_video(tmp_path / "in.mp4", [plain(64, 48, RED)] * 3, look=Look(aspect=Fraction(16, 11)))
-    replace(made, "#000000", tmp_path / target, model=red_finder)
-    assert float(read_film(tmp_path / target).aspect) == pytest.approx(16 / 11, abs=0.01)
+    (result,) = replace(made, "#000000", tmp_path / target, model=red_finder)
+    assert read_film(tmp_path / target).aspect == (Fraction(16, 11) if kept else 1)
+    assert result.note == ("" if kept else "pixels of 16:11 shown square: use .mp4 or .mov to keep them")
 
 
 # ---- fields

@@ -77,7 +77,16 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
                 tracks.copy_until(time)
         if tracks is not None:
             tracks.finish()
-        return Joined(count, () if tracks is None else tuple(tracks.notes))
+        notes = [] if tracks is None else [*_square(parts[0], like), *tracks.notes]
+        return Joined(count, tuple(notes))
+
+
+def _square(part: Path, like: VideoSource) -> Iterator[str]:
+    """Where pixels are not square: a word if codec and container have not kept that, as VP9 in WebM does not."""
+    with av.open(str(part)) as opened:
+        aspect = opened.streams.video[0].sample_aspect_ratio or Fraction(1)
+    if abs(aspect / like.aspect - 1) > Fraction(1, 100):
+        yield f"pixels of {like.aspect.numerator}:{like.aspect.denominator} shown square: use .mp4 or .mov to keep them"
 
 
 def _stream(container: OutputContainer, part: Path, like: VideoSource) -> VideoStream:

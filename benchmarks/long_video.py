@@ -56,7 +56,9 @@ def loop(clip: Path, path: Path, minutes: float, size: tuple[int, int] = (WIDTH,
         ]
     count = round(minutes * 60 * rate)
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "23"})
+        video = container.add_stream(
+            "libx264", rate=rate, options={"preset": "ultrafast", "crf": "23", "g": str(round(2 * rate))}
+        )
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLES, layout="mono")
         tone = pieces(audio, round(minutes * 60))
@@ -86,7 +88,7 @@ def times(path: Path) -> list[float]:
     """When each frame is shown, found by decoding every one."""
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "AUTO"
-        return [round(float((frame.pts or 0) * frame.time_base), 4) for frame in container.decode(video=0)]
+        return [round(float(frame.time or 0), 4) for frame in container.decode(video=0)]
 
 
 def sound(path: Path) -> str:

@@ -92,8 +92,10 @@ class Tracks:
 
     def _next(self) -> Packet[Any] | None:
         for packet in self._packets:
-            if not packet.size or packet.pts is None:
+            if not packet.size:
                 continue
+            if packet.pts is None:  # nobody knows where it belongs but behind the one before
+                return packet
             base = Fraction(packet.time_base)
             shift = round(self._begin / base)
             packet.pts, packet.dts = packet.pts - shift, None if packet.dts is None else packet.dts - shift

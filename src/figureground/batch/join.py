@@ -18,7 +18,7 @@ from figureground.atomic import atomic_path
 from figureground.batch.folder import join_folders
 from figureground.batch.options import Options
 from figureground.batch.plan import Job, matte_path
-from figureground.batch.spans import Span, base_of, segment_path, work_folder
+from figureground.batch.spans import Span, base_of, segment_name, work_folder
 from figureground.encodings import FORMATS
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
@@ -40,7 +40,8 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
         VideoError: the source is damaged.
         OutputError: the result cannot be written.
     """
-    parts = [segment_path(job, options, span) for span in spans]
+    folder = work_folder(job, options)
+    parts = [folder / segment_name(job, span) for span in spans]
     with VideoSource(job.input) as like:
         if options.matte:
             mattes = [matte_path(part) for part in parts]
@@ -50,7 +51,7 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
         else:
             with writing(job.output):
                 made = Joined(join_folders(job.output, parts), _lost(job.input))
-    shutil.rmtree(work_folder(job, options), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     return made
 
 
@@ -97,7 +98,8 @@ def _stream(container: OutputContainer, part: Path, like: VideoSource) -> VideoS
         stream.codec_context.framerate = like.rate
         if container.format.name in ("mp4", "mov"):
             stream.codec_context.codec_tag = template.codec_context.codec_tag
-        stream.metadata.update(template.metadata)  # in Matroska it says whether there is an alpha
+        # By this Matroska tells that there is an alpha.
+        stream.metadata.update({key: is_ for key, is_ in template.metadata.items() if key.lower() == "alpha_mode"})
         return stream
 
 

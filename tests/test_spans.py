@@ -317,6 +317,7 @@ def test_a_damaged_video_leaves_nothing(tmp_path: Path, red_finder: Path) -> Non
         ({"start": Fraction(2)}, range(20, 45)),
         ({"end": Fraction(7, 2)}, range(35)),
         ({"start": Fraction(12, 10), "end": Fraction(37, 10)}, range(12, 37)),
+        ({"start": 0.1, "end": 0.3}, range(1, 3)),
         ({"frames": 7}, range(7)),
         ({"start": Fraction(19, 10), "frames": 14}, range(19, 33)),
         ({"frames": 1000}, range(45)),

@@ -78,8 +78,8 @@ def replace(
         str(model),
         codec=codec,
         matte=matte,
-        start=Fraction(start),
-        end=None if end is None else Fraction(end),
+        start=Fraction(str(start)),  # 0.1 means a tenth
+        end=None if end is None else Fraction(str(end)),
         frames=frames,
         sheet=None if sheet is None else str(sheet),
         resume=resume,

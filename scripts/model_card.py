@@ -11,11 +11,10 @@ import argparse
 import json
 from pathlib import Path
 
-from figureground.runtimes.peers import open_model
-
 from figureground.atomic import atomic_path
 from figureground.engine import Engine
 from figureground.evaluation.evaluate import Evaluation, SourceScores, evaluate
+from figureground.runtimes.peers import open_model
 
 CARDS = Path(__file__).parents[1] / "src" / "figureground" / "models" / "cards"
 NETWORKS = {

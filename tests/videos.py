@@ -41,6 +41,7 @@ class Look:
     aspect: Fraction = Fraction(1)
     moov_first: bool = False
     gop: int = 250
+    more: tuple[tuple[str, str], ...] = ()  # settings of the encoder
 
 
 MPEG4 = Look(codec="mpeg4", pixels="yuv420p")
@@ -83,6 +84,7 @@ def make_video(
 
 def _video_stream(container: Any, path: Path, picture: Picture, rate: Fraction, look: Look) -> Any:
     options = {"crf": "4", "preset": "ultrafast", "g": str(look.gop)} if look.codec == "libx264" else {}
+    options |= dict(look.more)
     stream = container.add_stream(look.codec, rate=rate, options=options)
     stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], look.pixels
     context = stream.codec_context

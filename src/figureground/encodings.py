@@ -33,8 +33,10 @@ class Encoding:
         """The same for pictures of this size: halved colour planes need even sides."""
         if not (width % 2 or height % 2):
             return self
-        whole = {"yuv420p": "yuv444p", "yuv422p10le": "yuv444p10le"}.get(self.pixels, self.pixels)
-        return replace(self, pixels=whole) if self.codec != "libsvtav1" else self
+        if self.pixels == "yuv422p10le":
+            return replace(self, pixels="yuv444p10le", options=self.options | {"profile": "4444"})
+        # SVT-AV1 writes no other, and AV1 itself does not mind.
+        return replace(self, pixels="yuv444p") if self.pixels == "yuv420p" and self.codec != "libsvtav1" else self
 
 
 _OPAQUE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -118,6 +119,8 @@ class VideoSink:
         self._base = base
         encoding = encoding.fitting(like.width, like.height)
         self._pixels = encoding.pixels
+        if encoding.codec == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # it prints what it is about to do, and only listens to this
         stream = container.add_stream(encoding.codec, rate=like.rate, options=dict(encoding.options))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = like.width, like.height, self._pixels

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +42,20 @@ def parse_size(size: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
         raise FigureGroundError(f"--size {size}: want WIDTHxHEIGHT up to 8192, as in 1280x720")
     return int(width), int(height)
+
+
+def parse_time(time: str) -> Fraction:
+    """`90`, `1:30`, `0:01:30` or `90.5` as seconds.
+
+    Raises:
+        FigureGroundError: it says no such thing.
+    """
+    if not re.fullmatch(r"((\d+:)?\d{1,2}:)?\d+(\.\d+)?", time, re.ASCII):
+        raise FigureGroundError(f"time {time!r}: want seconds or h:mm:ss, as in 90, 1:30 or 0:01:30.5")
+    seconds = Fraction(0)
+    for part in time.split(":"):
+        seconds = 60 * seconds + Fraction(part)
+    return seconds
 
 
 @contextmanager
@@ -137,6 +153,8 @@ class Report:
         else:
             rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
             print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+            if result.note:
+                complain(f"{result.output}: {result.note}")
 
     def __enter__(self) -> Report:
         return self

@@ -17,7 +17,8 @@ _REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
 # By number of channels, for sound that is encoded anew: encoders know few layouts, and AVI names none.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # What a file says of its own making, not of what it shows.
-_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
+_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_", "_statistics")
+_OWN_VIDEO = ("rotate", "timecode", "alpha_mode", "vendor_id")
 LATE = 10  # seconds that sound may stand behind the pictures of its time in a file, when only a part of it is read
 
 
@@ -91,8 +92,10 @@ class Tracks:
 
     def _next(self) -> Packet[Any] | None:
         for packet in self._packets:
-            if not packet.size or packet.pts is None:
+            if not packet.size:
                 continue
+            if packet.pts is None:  # nobody knows where it belongs but behind the one before
+                return packet
             base = Fraction(packet.time_base)
             shift = round(self._begin / base)
             packet.pts, packet.dts = packet.pts - shift, None if packet.dts is None else packet.dts - shift
@@ -124,7 +127,7 @@ class _Copied:
     def __init__(self, stream: Any, into: OutputContainer) -> None:
         self._into = into
         self._stream = into.add_stream_from_template(stream)
-        _describe(stream, self._stream)
+        describe(stream, self._stream)
 
     def take(self, packet: Packet[Any]) -> None:
         packet.stream = self._stream
@@ -144,7 +147,7 @@ class _Encoded:
         rate = 48_000 if codec == "libopus" or stream.rate > 48_000 else stream.rate
         added = into.add_stream(codec, rate=rate, layout=_LAYOUTS.get(stream.channels, "stereo"))
         assert isinstance(added, AudioStream)
-        _describe(stream, added)
+        describe(stream, added)
         self._source, self._stream = stream, added
         self._resampler = AudioResampler(
             format=added.format, layout=added.layout, rate=rate, frame_size=added.frame_size
@@ -174,9 +177,12 @@ def _holds(into: OutputContainer, stream: Stream) -> bool:
     return name in into.supported_codecs and not name.startswith(_REFUSED.get(container, ()))
 
 
-def _describe(stream: Stream, added: Stream) -> None:
-    """Language, title and which track players choose."""
-    added.metadata.update({key: value for key, value in stream.metadata.items() if key.lower() not in _OWN})
+def describe(stream: Stream, added: Stream) -> None:
+    """Give a track the language, title and so on of another one, and whether players choose it."""
+    own = _OWN_VIDEO + _OWN if stream.type == "video" else _OWN
+    added.metadata.update({key: value for key, value in stream.metadata.items() if not key.lower().startswith(own)})
+    if "name" in stream.metadata:  # as which MP4 and MOV give a title that they were given
+        added.metadata.setdefault("title", stream.metadata["name"])
     added.disposition = stream.disposition
 
 
@@ -186,7 +192,7 @@ def _called(stream: Stream) -> str:
         return "cover picture"
     kind = {"audio": "sound", "subtitle": "subtitles"}.get(stream.type, stream.type)
     codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else stream.type
-    what = ", ".join(word for word in (codec, stream.metadata.get("language")) if word)
+    what = ", ".join(word for word in (codec, stream.metadata.get("language")) if word not in (None, "und"))
     return f"{kind} track {stream.index} ({what})"
 
 
@@ -197,7 +203,7 @@ def _holds_chapters(stream: Stream, source: InputContainer) -> bool:
 
 def _name(source: InputContainer, into: OutputContainer, begin: Fraction, length: Fraction | None) -> None:
     """Title, date, place and so on; the chapters, as far as they are within the result."""
-    into.metadata.update({key: value for key, value in source.metadata.items() if key.lower() not in _OWN})
+    into.metadata.update({key: value for key, value in source.metadata.items() if not key.lower().startswith(_OWN)})
     chapters, numbers = [], count()
     for chapter in source.chapters():
         base = Fraction(chapter["time_base"] or 1)

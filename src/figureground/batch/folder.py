@@ -82,13 +82,18 @@ def _appearing(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def replaceable(path: Path) -> bool:
+    """Whether nothing but numbered pictures would be lost if a folder of such were written to `path`."""
+    if not path.is_dir():
+        return not path.exists()
+    return all(_NUMBERED.fullmatch(child.name) for child in path.iterdir())
+
+
 def check_replaceable(path: Path) -> None:
     """See that nothing but numbered pictures would be lost if `path` were written.
 
     Raises:
         OutputError: something would.
     """
-    if path.is_dir() and all(_NUMBERED.fullmatch(child.name) for child in path.iterdir()):
-        return
-    if path.exists():
+    if not replaceable(path):
         raise OutputError(f"{path}: holds other things than numbered pictures; choose another --output")

@@ -18,11 +18,11 @@ from figureground.atomic import atomic_path
 from figureground.batch.folder import join_folders
 from figureground.batch.options import Options
 from figureground.batch.plan import Job, matte_path
-from figureground.batch.spans import Span, base_of, segment_path, work_folder
+from figureground.batch.spans import Span, base_of, segment_name, work_folder
 from figureground.encodings import FORMATS
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
-from figureground.tracks import Tracks
+from figureground.tracks import Tracks, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
         VideoError: the source is damaged.
         OutputError: the result cannot be written.
     """
-    parts = [segment_path(job, options, span) for span in spans]
+    folder = work_folder(job, options)
+    parts = [folder / segment_name(job, span) for span in spans]
     with VideoSource(job.input) as like:
         if options.matte:
             mattes = [matte_path(part) for part in parts]
@@ -50,7 +51,7 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
         else:
             with writing(job.output):
                 made = Joined(join_folders(job.output, parts), _lost(job.input))
-    shutil.rmtree(work_folder(job, options), ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     return made
 
 
@@ -65,6 +66,7 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
         if sound is not None:
             origin, end = spans[0].origin, spans[-1].end
             length = None if end is None else end - origin
+            describe(sound.streams.video[0], stream)
             tracks = Tracks(sound, container, like.begin + origin, length, cut=origin > 0)
         count = 0
         for packet in _packets(parts, bases):
@@ -76,7 +78,16 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
                 tracks.copy_until(time)
         if tracks is not None:
             tracks.finish()
-        return Joined(count, () if tracks is None else tuple(tracks.notes))
+        notes = [] if tracks is None else [*_square(parts[0], like), *tracks.notes]
+        return Joined(count, tuple(notes))
+
+
+def _square(part: Path, like: VideoSource) -> Iterator[str]:
+    """Where pixels are not square: a word if codec and container have not kept that, as VP9 in WebM does not."""
+    with av.open(str(part)) as opened:
+        aspect = opened.streams.video[0].sample_aspect_ratio or Fraction(1)
+    if abs(aspect / like.aspect - 1) > Fraction(1, 100):
+        yield f"pixels of {like.aspect.numerator}:{like.aspect.denominator} shown square: use .mp4 or .mov to keep them"
 
 
 def _stream(container: OutputContainer, part: Path, like: VideoSource) -> VideoStream:
@@ -87,8 +98,8 @@ def _stream(container: OutputContainer, part: Path, like: VideoSource) -> VideoS
         stream.codec_context.framerate = like.rate
         if container.format.name in ("mp4", "mov"):
             stream.codec_context.codec_tag = template.codec_context.codec_tag
-        if "alpha_mode" in template.metadata:
-            stream.metadata["alpha_mode"] = template.metadata["alpha_mode"]
+        # By this Matroska tells that there is an alpha.
+        stream.metadata.update({key: is_ for key, is_ in template.metadata.items() if key.lower() == "alpha_mode"})
         return stream
 
 
@@ -128,4 +139,5 @@ def _delay(times: Sequence[int]) -> int:
 def _lost(path: Path) -> tuple[str, ...]:
     with av.open(str(path.absolute())) as opened:
         others = len(opened.streams) - 1
-        return () if not others else (f"{others} other tracks not kept: a folder holds only pictures",)
+        tracks = "track" if others == 1 else "tracks"
+        return () if not others else (f"{others} other {tracks} not kept: a folder holds only pictures",)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
+from figureground.atomic import check_writable
+from figureground.batch.folder import replaceable
 from figureground.batch.options import Options
 from figureground.batch.places import is_folder, is_url, join, same, stamp
 from figureground.batch.walk import Folder, walk
@@ -91,9 +93,9 @@ def is_single(inputs: Sequence[str | Path], output: str | Path | None, options: 
     """Whether `output` is what is made of the one input; else it is a folder for results, if there is one."""
     if output is None or len(inputs) != 1 or is_folder(str(inputs[0])):
         return False
-    if not PurePosixPath(str(output)).suffix and _suffix(Path(_name(str(inputs[0]))), options):
-        return False
-    return not is_folder(str(output))
+    if not _suffix(Path(_name(str(inputs[0]))), options):  # of numbered pictures
+        return not is_url(str(output)) and replaceable(Path(output))
+    return bool(PurePosixPath(str(output)).suffix) and not is_folder(str(output))
 
 
 def check_not_empty(inputs: Sequence[str | Path]) -> None:
@@ -108,6 +110,20 @@ def check_not_empty(inputs: Sequence[str | Path]) -> None:
                 raise InputError(f"{root}: no pictures or videos in this folder")
             if first[0].name == "" and first[0].unreadable:
                 raise InputError(f"{root}: cannot be read ({first[0].unreadable[0][1]})")
+
+
+def check_sheet(sheet: str, items: Sequence[Item]) -> None:
+    """
+    Raises:
+        OutputError: a contact sheet of anything but one video, or one that cannot be written.
+    """
+    if len(items) != 1 or not is_video(Path(items[0].input)):
+        raise OutputError(f"{sheet}: a contact sheet is of one video; leave --sheet out or give one")
+    if Path(sheet).suffix.lower() not in EXTENSIONS:
+        raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
+    if _real(sheet) in {_real(items[0].input), _real(items[0].output)}:
+        raise OutputError(f"{sheet}: is the video; choose another --sheet")
+    check_writable(Path(sheet).parent)
 
 
 _SUFFIXES = EXTENSIONS + VIDEO_EXTENSIONS

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 from figureground.atomic import check_writable, remove_unfinished
 from figureground.batch.manifest import Find, manifest_of
 from figureground.batch.options import Options
 from figureground.batch.places import is_url
-from figureground.batch.plan import Item, check_not_empty, is_single, plan
+from figureground.batch.plan import Item, check_not_empty, check_sheet, is_single, plan
 from figureground.batch.pool import cores, in_threads
 from figureground.batch.video import Progress
 from figureground.batch.watch import watch
@@ -111,6 +112,9 @@ def results(
     if not watching:
         check_not_empty(inputs)
     planned = plan(inputs, output, options)
+    if options.sheet is not None:
+        planned = iter(first := [*islice(planned, 2)])
+        check_sheet(options.sheet, first)
     folder = None if output is None or is_single(inputs, output, options) else str(output)
     for home in [folder] if folder is not None else {str(Path(item.output).parent) for item in planned}:
         if not is_url(home):

@@ -170,7 +170,7 @@ def replace_span(
         VideoError: the source is damaged.
         OutputError: the file cannot be written.
     """
-    path = segment_path(job, options, span)
+    path = work_folder(job, options) / segment_name(job, span)
     if path.exists():
         return path
     with VideoSource(job.input, span.key, span.end) as source, ExitStack() as sinks:
@@ -294,9 +294,9 @@ def work_folder(job: Job, options: Options) -> Path:
     return job.output.parent / f".{job.output.name[:100]}.{digest}.spans"
 
 
-def segment_path(job: Job, options: Options, span: Span) -> Path:
-    """The file of a span."""
-    return work_folder(job, options) / f"{span.number:06}{job.output.suffix.lower()}"
+def segment_name(job: Job, span: Span) -> str:
+    """What the file of a span is called there."""
+    return f"{span.number:06}{job.output.suffix.lower()}"
 
 
 def _content(path: Path) -> str:

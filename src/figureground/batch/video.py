@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from figureground.batch.folder import check_replaceable
 from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
 from figureground.batch.plan import Job
+from figureground.batch.sheet import write_sheet
 from figureground.batch.spans import Span, replace_span, split, work_folder
 from figureground.engine import Model
 from figureground.errors import VideoError
@@ -36,6 +38,8 @@ def replace_video(
         VideoError: it cannot be read.
         OutputError: the result cannot be written.
     """
+    if not job.output.suffix:
+        check_replaceable(job.output)
     spans = split(job.input, options)
     _clear(job, options)
     total, done = sum(span.frames for span in spans), 0
@@ -47,14 +51,17 @@ def replace_video(
     try:
         if spread is not None and len(spans) > 1:
             spread(job, options, spans)
-            return join(job, options, spans)
-        for span in spans:
-            replace_span(job, options, span, model, sent)
-            done += span.frames
-        return join(job, options, spans)
+        else:
+            for span in spans:
+                replace_span(job, options, span, model, sent)
+                done += span.frames
+        made = join(job, options, spans)
     except BaseException as error:
         _leave(work_folder(job, options), of_use=not isinstance(error, VideoError))
         raise
+    if options.sheet is not None:
+        write_sheet(Path(options.sheet), job.output)
+    return made
 
 
 def _clear(job: Job, options: Options) -> None:

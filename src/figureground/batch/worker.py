@@ -173,7 +173,11 @@ def _fingerprint(options: Options, model: Model) -> str:
     behind = _content(Path(options.background)) if options.kind == "composite" else []
     spec = options.background if options.kind == "composite" and not behind else ""
     asked = asdict(replace(options, model="", background=spec, resume=False))
-    return hashlib.sha256(json.dumps([asked, _content(model.path), _content(model.path.with_suffix(".toml")), behind], default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json.dumps(
+            [asked, _content(model.path), _content(model.path.with_suffix(".toml")), behind], default=str
+        ).encode()
+    ).hexdigest()[:16]
 
 
 def _content(path: Path) -> list[str]:

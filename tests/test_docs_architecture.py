@@ -8,7 +8,7 @@ from pathlib import Path
 from test_layers import RESOURCES, row, sources
 
 PAGE = Path(__file__).parents[1] / "ARCHITECTURE.md"
-TOLD_BY_THEIR_FOLDER = ("data.notations.", "camera.", "doctor.")
+TOLD_BY_THEIR_FOLDER = ("data.notations.", "camera.", "doctor.", "pictures.")
 
 
 def drawn(page: str, modules: set[str]) -> dict[str, int]:

@@ -418,7 +418,8 @@ def test_a_hot_folder(tmp_path: Path, hot: subprocess.Popen[str]) -> None:
     time.sleep(2.5)
     assert len(lines(out)) == 3, "nothing is tried twice, nothing made twice"
     write_image(tmp_path / "hot" / "bad.jpg", noise(20, 20))
-    until((out / "bad.jpg").exists, hot)
+    until(lambda: len(lines(out)) == 4, hot)
+    time.sleep(2.5)  # until the next look, when it is printed
     hot.send_signal(signal.SIGINT)
     printed, err = hot.communicate(timeout=30)
     assert hot.returncode == 1, "something failed"

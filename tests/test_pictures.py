@@ -258,7 +258,8 @@ def test_of_several_pictures_the_first_is_taken_and_that_is_said(tmp_path: Path,
     assert (result.status, result.note) == ("done", "the first of its 3 pictures")
     command = [sys.executable, "-m", "figureground", "replace", f"in{suffix}", "--output", "out.png"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "out.png  (1 frame; the first of its 3 pictures)\n"
+    assert done.stdout == "out.png  (1 frame)\n"
+    assert done.stderr == "figureground: out.png: the first of its 3 pictures\n"
 
 
 # ---- 16 bits

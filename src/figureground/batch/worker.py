@@ -173,11 +173,9 @@ def _fingerprint(options: Options, model: Model) -> str:
     behind = _content(Path(options.background)) if options.kind == "composite" else []
     spec = options.background if options.kind == "composite" and not behind else ""
     asked = asdict(replace(options, model="", background=spec, resume=False))
-    return hashlib.sha256(
-        json.dumps(
-            [asked, _content(model.path), _content(model.path.with_suffix(".toml")), behind], default=str
-        ).encode()
-    ).hexdigest()[:16]
+    described = _content(model.path.with_suffix(".toml"))  # somebody else's model
+    told = json.dumps([asked, _content(model.path), described, behind], default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _content(path: Path) -> list[str]:

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +122,15 @@ def test_python_that_is_not_run_compiles_and_its_imports_are_there(block: Block)
 def files(tmp_path_factory: pytest.TempPathFactory, astronaut: Frame) -> Path:
     """A folder with everything that the pages' commands take."""
     folder = tmp_path_factory.mktemp("files")
-    for picture in ("portrait.jpg", "holiday/one.jpg", "holiday/deeper/two.png"):
+    alone = ("portrait.jpg", "me.jpg", "holiday.jpg", "scan.tif")
+    for picture in (*alone, "album/one.jpg", "holiday/one.jpg", "holiday/deeper/two.png"):
         write_image(folder / picture, astronaut)
     for picture in ("beach.jpg", "office.jpg"):
         write_image(folder / picture, noise(96, 64))
-    make_video(folder / "talk.mp4", [np.ascontiguousarray(astronaut[:144])] * 4, look=H264, sound="aac")
+    if find_spec("pillow_heif"):
+        write_image(folder / "holiday.heic", astronaut)
+    for video in ("talk.mp4", "wedding.mkv"):
+        make_video(folder / video, [np.ascontiguousarray(astronaut[:144])] * 4, look=H264, sound="aac")
     for seed, source in enumerate(("annotated", "one", "two")):
         coco.write(folder / source, items(folder / f"pictures{seed}", 6 + 2 * seed), "runs")
     write_dataset(folder / "DATASET", 4, 2)

@@ -28,9 +28,9 @@ from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
 from figureground.batch.places import is_url
 from figureground.batch.plan import Item, Job, is_video
-from figureground.batch.pool import cores, no_interrupts
 from figureground.batch.spans import Span, replace_span
 from figureground.batch.worker import Done, Result, Task, Worker
+from figureground.data.workers import cores, no_interrupts
 from figureground.engine import Model
 from figureground.errors import ClusterError, FigureGroundError, MissingExtraError
 from figureground.runtimes.peers import open_model

@@ -14,10 +14,11 @@ from figureground.batch.manifest import Find, manifest_of
 from figureground.batch.options import Options
 from figureground.batch.places import is_url
 from figureground.batch.plan import Item, check_not_empty, check_sheet, is_single, plan
-from figureground.batch.pool import cores, in_threads
+from figureground.batch.pool import in_threads
 from figureground.batch.video import Progress
 from figureground.batch.watch import watch
 from figureground.batch.worker import Done, Result, Task, Worker
+from figureground.data.workers import cores
 from figureground.errors import OutputError
 
 

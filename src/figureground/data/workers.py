@@ -35,7 +35,7 @@ def in_parallel(
     Raises:
         FigureGroundError: a process was killed from outside, most likely for its memory.
     """
-    jobs = jobs or _cores()
+    jobs = jobs or cores()
     if jobs == 1:
         yield from ((key, work(*arguments)) for key, arguments in items)
         return
@@ -43,7 +43,7 @@ def in_parallel(
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin)
     running = dict[Future[Result], Key]()
     try:
-        with _no_interrupts():  # of which the processes inherit this: Ctrl-C is for whoever started them
+        with no_interrupts():  # of which the processes inherit this: Ctrl-C is for whoever started them
             wait([pool.submit(_ready) for _ in range(jobs)], timeout=0)
         for key, arguments in items:
             running[pool.submit(work, *arguments)] = key
@@ -54,11 +54,12 @@ def in_parallel(
     except BrokenProcessPool as error:
         raise FigureGroundError("a worker process was killed, perhaps for its memory; run it again to go on") from error
     finally:
-        with _no_interrupts():  # a second Ctrl-C waits for the first to be done
+        with no_interrupts():  # a second Ctrl-C waits for the first to be done
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -68,7 +69,7 @@ def _finished(running: dict[Future[Result], Key]) -> Iterator[tuple[Key, Result]
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
+def no_interrupts() -> Iterator[None]:
     """Hold Ctrl-C back until the block ends."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

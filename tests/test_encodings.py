@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from figureground import encodings
 from figureground.arrays import Frame
-from figureground.batch import Job, plan, replace
+from figureground.batch import plan, replace
 from figureground.batch.options import Options
 from figureground.compositor import composite
 from figureground.encodings import Encoding, encoding_for
@@ -193,7 +193,8 @@ def test_a_result_has_the_name_its_codec_wants(
     tmp_path: Path, input_: str, kind: str, codec: str | None, want: str
 ) -> None:
     (tmp_path / input_).touch()
-    assert plan([tmp_path / input_], None, kind, codec) == [Job(tmp_path / input_, tmp_path / want)]
+    (item,) = plan([tmp_path / input_], None, Options(kind, codec=codec))
+    assert (item.input, item.output) == (str(tmp_path / input_), str(tmp_path / want))
 
 
 def test_a_folder_of_pictures_is_replaced_by_its_like_and_nothing_else_is(tmp_path: Path, person: Frame) -> None:
@@ -209,7 +210,7 @@ def test_a_folder_of_pictures_is_replaced_by_its_like_and_nothing_else_is(tmp_pa
         "failed",
         f"{tmp_path / 'mine' / 'in'}: holds other things than numbered pictures; choose another --output",
     )
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["in"]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["figureground-manifest.jsonl", "in"]
 
 
 def test_a_matte_is_exact_where_the_codec_is(tmp_path: Path, person: Frame, engine: Engine) -> None:

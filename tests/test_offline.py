@@ -102,6 +102,15 @@ def test_a_command_works_where_there_is_no_network_at_all(desk: Desk, name: str)
     assert desk.asked() == []
 
 
+def test_onnx_runtime_reports_to_nobody(desk: Desk, tmp_path: Path) -> None:
+    """Left to itself it writes a number for the computer at once, and looks its makers up after ten seconds."""
+    script = "import time; from figureground.engine import Engine; Engine('small'); time.sleep(15)"
+    home = ["env", f"HOME={tmp_path}", "XDG_CACHE_HOME="]
+    assert desk.run(["-c", script], before=home).returncode == 0
+    assert desk.asked() == []
+    assert [*tmp_path.rglob("*")] == []
+
+
 def test_live_to_a_file_asks_nothing_of_the_network(desk: Desk) -> None:
     (desk.folder / "sockets").unlink(missing_ok=True)
     command = [sys.executable, *MODULE, "live", "--camera", "room.mp4", "--to", "file:live.mp4", "--size", "320x180"]

@@ -65,10 +65,11 @@ def test_replace_killed_in_a_video_leaves_no_file_that_looks_whole(tmp_path: Pat
     make_video(tmp_path / "b.mp4", [plain(64, 48, GREEN)] * 900, look=H264)
     line, out = [*COMMAND, "replace", "a.mp4", "b.mp4", "--output", "out"], tmp_path / "out"
     with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        eventually(lambda: (out / "a.mp4").exists() and any(out.glob(".b.*.part.mp4")), process)
+        eventually(lambda: (out / "a.mp4").exists() and any(out.glob(".b.mp4.*.spans/*")), process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert all(name == "a.mp4" or name.startswith(".b.") for name in os.listdir(out))
+    shown = {name for name in os.listdir(out) if not name.startswith(".b.")}
+    assert shown == {"a.mp4", "figureground-manifest.jsonl"}
     assert len(read_film(out / "a.mp4").pictures) == 3
 
 

@@ -341,6 +341,7 @@ def test_who_does_not_take_the_answer_is_left(address: str, own: Service, monkey
     with dial(address) as client:
         client.send(post(address, picture()))
         assert made.wait(30)
+        time.sleep(1.5)  # three times as long as it is given
         wait_until(lambda: own.work.in_hand == 0)
         taken = read_all(client)
         assert taken.startswith(b"HTTP/1.1 200")

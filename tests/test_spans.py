@@ -26,7 +26,7 @@ from figureground.batch.options import Options
 from figureground.batch.spans import replace_span, split, work_folder
 from figureground.batch.video import replace_video
 from figureground.engine import Engine
-from figureground.errors import OutputError, VideoError
+from figureground.errors import VideoError
 from figureground.sources import VideoSource
 from scenes import plain
 from videos import MPEG4, Look, make_video, read_film, read_sound
@@ -366,5 +366,5 @@ def test_a_matte_beside_is_the_one_that_was_used(tmp_path: Path, astronaut: Fram
     assert read_film(tmp_path / "out.mp4").codec == "hevc"
     assert read_sound(tmp_path / "out-matte.mp4") is None
     shutil.copy(made, tmp_path / "in-matte.mp4")
-    with pytest.raises(OutputError, match=r"in-matte\.mp4: both"):
-        plan([made, tmp_path / "in-matte.mp4"], tmp_path / "new", "composite", matte=True)
+    items = plan([made, tmp_path / "in-matte.mp4"], tmp_path / "new", Options(matte=True))
+    assert [Path(item.output).name for item in items] == ["in.mp4", "in-matte.mp4.mp4"], "beside in.mp4 is in-matte.mp4"

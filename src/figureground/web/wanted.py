@@ -110,15 +110,15 @@ def _checked(fields: Mapping[str, str], files: Mapping[str, IO[bytes]], kind: st
         raise HTTPException(422, "background: a matte has none; ask /v1/replace")
     if "background" in files and "background" in fields:
         raise HTTPException(422, "background: want a picture or a word, got both")
-    model, format = fields.get("model", "small"), fields.get("format", "")
+    model, format = fields.get("model", "small"), fields.get("format")
     background = fields.get("background", "blur")
-    kind = kind or fields.get("kind") or ("cutout" if background == "transparent" else "composite")
+    kind = kind or fields.get("kind", "cutout" if background == "transparent" else "composite")
     check_choice("model", model, tuple(shipped_models()))
     check_choice("kind", kind, KINDS)
     check_background(background)
     if kind == "composite" and background == "transparent":
         kind = "cutout"
-    if format:
+    if format is not None:
         check_choice("format", format, FORMATS)
         if kind == "cutout" and format == "jpeg":
             raise HTTPException(422, "format 'jpeg': holds no transparency; want png or webp")

@@ -92,7 +92,7 @@ def disturb(work: Path, kills: int, seconds: float, cluster: bool, rng: random.R
         run.wait()
         print(f"  kill {number + 1}: {what}, {done(work)} results", flush=True)
         if number % 5 == 4:  # else nothing would be left to do for the later ones
-            for path in rng.sample(sorted(work.glob("out/*/*.png")), done(work) // 2):
+            for path in rng.sample(sorted(work.glob("out/*/[!.]*.png")), done(work) // 2):
                 path.unlink()
     if start(work, "out", cluster).wait() != 1:
         raise SystemExit("the last run did not end with 1")

@@ -40,7 +40,7 @@ from pathlib import Path
 import cv2
 from figureground.backgrounds import colour, cover
 from figureground.compositor import composite
-from figureground.evaluation.peers import TfliteModel
+from figureground.runtimes.peers import TfliteModel
 from figureground.images import read_image, write_image
 cv2.setNumThreads(1)
 model, source, out = TfliteModel(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])

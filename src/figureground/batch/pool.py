@@ -1,7 +1,7 @@
 """Tasks over the processor's cores: threads of one process, which share a model.
 
-Measured on photographs, threads are faster than processes and take a fraction of their memory: what takes the time,
-decoders, ONNX Runtime and OpenCV, runs without Python's lock.
+Measured on photographs, two of them are a tenth slower than two processes and take two thirds of their memory
+(docs/scaling.md): what takes the time, decoders, ONNX Runtime and OpenCV, runs without Python's lock.
 """
 
 from __future__ import annotations

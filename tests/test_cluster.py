@@ -153,3 +153,30 @@ def test_a_cluster_that_is_not_there(tmp_path: Path, astronaut: Frame) -> None:
     )
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.splitlines()[-1].startswith("figureground: --cluster 127.0.0.1:1: ")
+
+
+STRAGGLER = """
+import os, sys, time
+from figureground.batch import cluster
+cluster.LEAST = cluster.SLOW = 1.0
+def late(place):
+    try:
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return "the second"
+    time.sleep(600)
+with cluster._connected(sys.argv[1], 2) as ray:
+    calls, found = cluster._Calls(ray, 2), {}
+    with calls:
+        calls.begin("quick", ray.remote(lambda: "at once").remote, once=False)
+        calls.begin("late", lambda: ray.remote(late).remote(sys.argv[2]), once=False)
+        while len(calls):
+            found |= dict(calls.finished())
+    print(sorted(found.items()))
+"""
+
+
+def test_what_takes_far_too_long_is_begun_again_and_the_first_result_counts(tmp_path: Path, address: str) -> None:
+    line = [sys.executable, "-c", STRAGGLER, address, str(tmp_path / "begun")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["[('late', 'the second'), ('quick', 'at once')]"], done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -344,3 +346,17 @@ def test_a_codec_that_nobody_knows_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
     with pytest.raises(VideoError, match=r"film\.mp4: its video is of a kind that this FFmpeg does not know"):
         VideoSource(path)
+
+
+def test_a_closed_video_is_freed_at_once(tmp_path: Path) -> None:
+    """Not when Python next looks for circles: a long video is opened for each of its parts, with buffers of its own."""
+    source = VideoSource(make_video(tmp_path / "film.mp4", counting(6), 25, H264))
+    next(iter(source))
+    known = weakref.ref(source)
+    gc.disable()
+    try:
+        source.close()
+        del source
+        assert known() is None
+    finally:
+        gc.enable()

@@ -203,6 +203,7 @@ class VideoSource:
 
     def close(self) -> None:
         self._container.close()
+        self._decoded = iter(())  # the generator holds this and is held by it: nothing would be freed for long
 
     def __enter__(self) -> VideoSource:
         return self

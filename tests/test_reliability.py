@@ -68,7 +68,7 @@ def test_replace_killed_in_a_video_leaves_no_file_that_looks_whole(tmp_path: Pat
         eventually(lambda: (out / "a.mp4").exists() and any(out.glob(".b.mp4.*.spans/*")), process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    shown = {name for name in os.listdir(out) if not name.startswith(".b.")}
+    shown = {name for name in os.listdir(out) if not name.startswith(".")}
     assert shown == {"a.mp4", "figureground-manifest.jsonl"}
     assert len(read_film(out / "a.mp4").pictures) == 3
 

@@ -9,7 +9,7 @@ fg.replace(["holiday.jpg", "talk.mp4"], background="beach.jpg", output="out")
 
 from __future__ import annotations
 
-import os
+from os import environ as _environ
 from typing import TYPE_CHECKING, Any
 
 from figureground.version import __version__
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # ONNX Runtime, from 1.29 on, tells its makers what it runs and keeps a number for this computer. Only this, said before
 # it is loaded, keeps it from both: its own disable_telemetry_events comes too late for the first message.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+_environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOMES = {
     "Engine": "engine",

@@ -218,8 +218,7 @@ def test_a_background_video_keeps_its_place(tmp_path: Path, red_finder: Path) ->
 # ---- killed
 
 
-SLOWLY = """
-import sys, time
+IN_SHORT_SPANS = """
 from fractions import Fraction
 from figureground.batch import spans
 spans.SPAN, spans.OVERLAP = Fraction(1), Fraction(1, 2)
@@ -229,19 +228,25 @@ main()
 
 
 def killed_and_resumed(folder: Path, arguments: Sequence[str], seed: int) -> int:
-    """Run the command, kill it after a random time, and again until it ends; how often it was killed."""
+    """Run the command, kill it soon after it has made a span, and again until it ends; how often it was killed."""
     rng, kills = random.Random(seed), 0
     while True:
-        command = [sys.executable, "-c", SLOWLY, "replace", *arguments, "--resume"]
+        command = [sys.executable, "-c", IN_SHORT_SPANS, "replace", *arguments, "--resume"]
+        before = spans_in(folder)
         with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            patience = time.monotonic() + (rng.uniform(0.8, 2.0) if kills < 3 else 60)
-            while process.poll() is None and time.monotonic() < patience:
-                time.sleep(0.01)
+            while process.poll() is None and (kills == 3 or spans_in(folder) <= before):
+                time.sleep(0.005)
+            time.sleep(rng.uniform(0, 0.1))
             if process.poll() is not None:
                 assert process.returncode == 0, process.stderr.read() if process.stderr else ""
                 return kills
             process.send_signal(signal.SIGKILL)
             kills += 1
+
+
+def spans_in(folder: Path) -> int:
+    """How many spans are done of the video whose parts lie in `folder`/killed."""
+    return len([name for each in folder.glob("killed/.*.spans") for name in os.listdir(each) if name[:1] != "."])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
@@ -252,7 +257,7 @@ def test_killed_and_gone_on_with_is_as_never_killed(
     moved = [np.ascontiguousarray(np.roll(astronaut, n % 9, axis=1)) for n in range(60)]
     make_video(tmp_path / "in.mp4", moved, 10, SHORT, sound="aac")
     arguments = ["in.mp4", "--background", "#203040", *more]
-    whole = [sys.executable, "-c", SLOWLY, "replace", *arguments, "--output", f"whole/{target}"]
+    whole = [sys.executable, "-c", IN_SHORT_SPANS, "replace", *arguments, "--output", f"whole/{target}"]
     subprocess.run(whole, cwd=tmp_path, check=True, capture_output=True)
     kills = killed_and_resumed(tmp_path, [*arguments, "--output", f"killed/{target}"], seed=len(target))
     assert kills > 0

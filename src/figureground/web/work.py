@@ -87,6 +87,7 @@ class Work:
         finally:
             leaving.cancel()
             doing.cancel()
+            del leaving, doing  # or an error's traceback and the future that it comes from keep each other
 
     async def run(self, call: Callable[[], _T], alone: bool = False) -> _T:
         """What `call` returns or raises, called in one of the threads; cancelled while it waits, it is not called."""

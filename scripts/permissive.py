@@ -31,10 +31,8 @@ def main() -> None:
     def is_free(row: Mapping[str, str]) -> bool:
         return row["source"] in free and not Path(row["image"]).name.partition("_")[2].startswith(UNCLEAR)
 
-    for split in ("train", "val"):
-        chosen(
-            options.data / "backgrounds", rooms / split, lambda row, split=split: row["split"] == split and is_free(row)
-        )
+    chosen(options.data / "backgrounds", rooms / "train", lambda row: row["split"] == "train" and is_free(row))
+    chosen(options.data / "backgrounds", rooms / "val", lambda row: row["split"] == "val" and is_free(row))
 
 
 def chosen(

@@ -171,23 +171,22 @@ class _Box:
 
     @classmethod
     def of(cls, frame: Frame, alpha: Alpha) -> _Box:
-        """All of both where one size is no multiple of the other: a part would be enlarged to other places then."""
-        height, width = alpha.shape
-        shrink = max(1, round(frame.shape[1] / (SCALE * width)))
+        """Of whole blocks, the smallest of which all three are made: a part is enlarged to the same places as all."""
+        shrink = max(1, round(frame.shape[1] / (SCALE * alpha.shape[1])))
         shape = max(1, frame.shape[0] // shrink), max(1, frame.shape[1] // shrink)
-        times = shape[0] // height
-        if shape != (times * height, times * width) or frame.shape[:2] != (shrink * shape[0], shrink * shape[1]):
-            small, fine, full = ((slice(0, all_[0]), slice(0, all_[1])) for all_ in (alpha.shape, shape, frame.shape))
-            return cls(small, fine, full, shape)
-        x, y, w, h = cv2.boundingRect((alpha > FAINT).view(np.uint8))
-        reach = 2 * RADIUS + 1
-        sides = [(max(0, y - reach), min(height, y + h + reach)), (max(0, x - reach), min(width, x + w + reach))]
+        x, y, width, height = cv2.boundingRect((alpha > FAINT).view(np.uint8))
+        rows = _blocks(y, height, (alpha.shape[0], shape[0], frame.shape[0]))
+        columns = _blocks(x, width, (alpha.shape[1], shape[1], frame.shape[1]))
+        small, fine, full = zip(rows, columns, strict=True)
+        return cls(small, fine, full, shape)
 
-        def part(factor: int) -> _Part:
-            (top, bottom), (left, right) = sides
-            return slice(factor * top, factor * bottom), slice(factor * left, factor * right)
 
-        return cls(part(1), part(times), part(times * shrink), shape)
+def _blocks(first: int, length: int, sides: tuple[int, int, int]) -> list[slice]:
+    """What the windows reach from some pixels of the first of three sides, in whole blocks, on each side."""
+    blocks, reach = math.gcd(*sides), 2 * RADIUS + 1
+    block = sides[0] // blocks
+    begin, end = max(0, (first - reach) // block), min(blocks, -(-(first + length + reach) // block))
+    return [slice(begin * (side // blocks), end * (side // blocks)) for side in sides]
 
 
 def _size(part: _Part) -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""The walk-through of docs/own-data.md, command by command as it stands there, on photographs as it describes them."""
+"""The walk-through of docs/own-data.md, command by command as it stands there, on photographs as it describes them.
+
+But for the number of epochs: half of them learn enough to be told from nothing, in half of the time.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ pytest.importorskip("onnx", reason="export needs pip install 'figureground[train
 
 PAGE = Path(__file__).parents[1] / "docs" / "own-data.md"
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$(?:\s*^```text\n(.*?)^```$)?", PAGE.read_text("utf-8"), re.M | re.S)
-COMMANDS = [shlex.split(command.replace("\\\n", " ")) for command, _ in BLOCKS]
-LEARNT = 0.5  # val IoU; measured: .70; `small` .14
+COMMANDS = [shlex.split(command.replace("\\\n", " ").replace("--epochs 30", "--epochs 16")) for command, _ in BLOCKS]
+LEARNT = 0.5  # val IoU; measured: .67, and .70 after 30 epochs; `small` .13
 
 
 @dataclass(frozen=True)

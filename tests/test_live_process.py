@@ -162,3 +162,16 @@ def test_the_latency_told_is_the_one_a_clock_in_the_pictures_shows(
     measured = sorted(late.by[20:])
     assert told["p50"] <= measured[len(measured) // 2] + 2
     assert measured[len(measured) // 2] < told["p50"] + 100  # a picture or two inside of FFmpeg
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+def test_a_terminal_is_not_flooded_with_raw_pictures(camera: str) -> None:
+    ours, theirs = os.openpty()
+    line = [sys.executable, "-m", "figureground", "live", "--camera", camera, "--to", "pipe"]
+    try:
+        done = subprocess.run(line, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 2
+    assert done.stderr.endswith("standard output is a terminal; send it into a file or another program\n")

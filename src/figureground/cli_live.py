@@ -157,6 +157,8 @@ def _outputs(
     if kind == "pipe":
         from figureground.rawvideo import Pipe
 
+        if sys.stdout.isatty():
+            raise FigureGroundError("--to pipe: standard output is a terminal; send it into a file or another program")
         return [Pipe(sys.stdout.fileno())], lambda: None
     return [], lambda: None
 

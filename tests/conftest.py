@@ -22,6 +22,7 @@ from serving import asking, living, serving
 
 # A busy machine is slow; no test of ours is about time.
 settings.register_profile("patient", deadline=None)
+settings.register_profile("brief", deadline=None, max_examples=10)  # for `make mutants`, which runs them many times
 settings.load_profile("patient")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -267,11 +267,21 @@ def test_each_reason_says_what_happened() -> None:
     assert made(frame, 0.0, raising(ModelError("no number"))).reason == "no number"
     assert made(frame, 0.0, raising(RuntimeError("out of memory\nat 0x1"))).reason == "RuntimeError: out of memory"
     assert made(frame, 0.0, of(255)).reason == "the mask covers the whole picture"
+    nearly = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    nearly[: HEIGHT // 12] = 0
+    made(frame, 0.0, matting)
+    assert made(frame, 0.0, lambda _, __: nearly).reason == "the mask suddenly covers almost the whole picture"
     made.background = lambda frame, matte, time: np.zeros((3, 3, 3), np.uint8)
     assert made(frame, 0.0, matting).reason == "the background gave no picture of the right size"
     made.background = broken_background
     assert made.cover(0.0, "late").reason == "late; and the background: the disk is gone"
     assert made(frame, 0.0, matting).reason == "OSError: the disk is gone"  # said once
+
+
+def test_what_a_mask_covers_is_counted_in_parts_of_255() -> None:
+    """250 of 255 everywhere is over FULL, 249 is under it."""
+    assert "whole picture" in guard()(room(WIDTH, HEIGHT, 0.5), 0.0, of(250)).reason
+    assert guard()(room(WIDTH, HEIGHT, 0.5), 0.0, of(249)).reason == ""
 
 
 def test_a_new_guard_has_a_plain_card_behind() -> None:

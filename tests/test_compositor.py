@@ -349,6 +349,17 @@ def test_sixteen_bits_of_soft_pixels_are_their_formula() -> None:
     assert np.abs(got - want)[soft].max() <= 1.5 * 257
 
 
+def test_what_a_soft_pixel_keeps_of_its_own_colour_is_rounded() -> None:
+    """White among a black person, before black: what is seen is its share alone, alpha times how sure it is."""
+    frame, background, compositor = plain(21, 21, (0, 0, 0)), plain(21, 21, (0, 0, 0)), Compositor()
+    frame[10, 10] = WHITE
+    matte = np.full((21, 21), 255, np.uint8)
+    for level in range(100, 191):
+        matte[10, 10] = level
+        share = level / 255 * max(0, level - 128) / 127
+        assert (compositor(frame, matte, background)[10, 10] == round(share * 255)).all(), level
+
+
 @pytest.mark.parametrize("where", [(0, 0), (0, 59), (39, 0), (39, 59), (17, 23)])
 def test_a_person_of_one_pixel(where: tuple[int, int]) -> None:
     frame, background = noise(60, 40, 1), noise(60, 40, 2)

@@ -8,11 +8,13 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 INPUT ?=
 BACKGROUND ?=
 SECONDS ?= 60
+TESTS ?=
+MUTANTS ?=
 PAGE := $(shell find web -name node_modules -prune -o -type f -print) src/figureground/models/small.onnx
 # Of the machine, or the one from PyPI that a stamp below installs where there is none.
 NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo dev web static test backends package fuzz check bench docs lock clean
+.PHONY: demo dev web static test coverage mutants backends package fuzz check bench docs lock clean
 
 demo: $(VENV)/.runtime .cache/astronaut.png
 	@$(RUN) scripts/demo.py --portrait .cache/astronaut.png --input "$(INPUT)" --background "$(BACKGROUND)" --output demo
@@ -29,6 +31,16 @@ static: $(VENV)/.web
 # Each file's tests stay in one process: they share what they made.
 test: $(VENV)/.dev $(VENV)/.web
 	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+# Lines and branches that the tests run, the processes they start included; a part of them by TESTS="tests/test_x.py ...".
+coverage: $(VENV)/.dev $(VENV)/.web
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term $(TESTS)
+
+# The modules of [tool.mutmut], each time with one small fault, against their tests; all but what was found is listed.
+# It goes on where it was stopped; MUTANTS="figureground.live*" tries some of them, also again.
+mutants: $(VENV)/.dev
+	@$(RUN) -m mutmut run $(if $(MUTANTS),"$(MUTANTS)")
+	@$(RUN) -m mutmut results
 
 # Torch is not in requirements/dev.lock: as the lock's registry has it, it brings gigabytes of CUDA with it.
 backends: $(VENV)/.dev
@@ -74,7 +86,7 @@ lock:
 		--group dev --constraint requirements/runtime.lock --output-file requirements/dev.lock
 
 clean:
-	rm -rf $(VENV) .cache demo web/node_modules src/figureground/web/static
+	rm -rf $(VENV) .cache mutants demo web/node_modules src/figureground/web/static
 
 $(RUN):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

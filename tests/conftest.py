@@ -9,7 +9,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from skimage import data
 
 from figureground.arrays import Frame
@@ -22,6 +22,8 @@ from serving import asking, living, serving
 
 # A busy machine is slow; no test of ours is about time.
 settings.register_profile("patient", deadline=None)
+# For `make mutants`, which runs them many times and does not care for the smallest example.
+settings.register_profile("brief", deadline=None, max_examples=10, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("patient")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

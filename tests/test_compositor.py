@@ -10,10 +10,18 @@ from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
 from figureground.arrays import Alpha, Frame
-from figureground.compositor import GUIDE_SIDE, GUIDE_SIGMA, Compositor, composite, cutout
+from figureground.compositor import (
+    GUIDE_SIDE,
+    GUIDE_SIGMA,
+    Compositor,
+    composite,
+    composite_in_place,
+    cutout,
+    deep_on_transparency,
+    on_transparency,
+)
 from figureground.errors import ArrayError
 from figureground.preprocess import to_matte
-from figureground.smoothing import weighted_blur
 from scenes import BLUE, GREEN, RED, Scene, largest_difference, make_scene, mix, noise, plain
 
 WHITE = (255, 255, 255)
@@ -252,26 +260,6 @@ def test_an_alpha_in_eight_bits_is_rounded(share: float) -> None:
     assert abs(int(to_matte(np.full((2, 2), share, np.float32))[0, 0]) - share * 255) <= 0.5 + 1e-4
 
 
-@given(pictures(), st.floats(0.6, 12))
-@settings(deadline=None, max_examples=40)
-def test_a_weighted_blur_is_a_normalised_convolution(made: tuple[Frame, Alpha, Frame], sigma: float) -> None:
-    frame, weight, _ = made
-    radius = round(3 * sigma)
-    options = {"sigma": sigma, "mode": "nearest", "radius": radius}
-    weight64 = weight.astype(np.float64)
-    if not weight64.any():
-        return
-    share = ndimage.gaussian_filter(weight64, **options) + 1e-4
-    mean = (weight64[:, :, None] * frame).sum((0, 1)) / weight64.sum()
-    planes = [ndimage.gaussian_filter(weight64 * frame[:, :, i], **options) + 1e-4 * mean[i] for i in range(3)]
-    want = np.dstack(planes) / share[:, :, None]
-    assert np.abs(weighted_blur(frame, weight, sigma) - want).max() <= 1
-
-
-def test_a_weighted_blur_without_any_weight_is_grey() -> None:
-    assert (weighted_blur(noise(9, 7), np.zeros((7, 9), np.float32), 2.0) == 128).all()
-
-
 def test_a_background_that_cannot_be_written_is_there_again_wherever_a_person_was() -> None:
     compositor, rng = Compositor(), np.random.default_rng(3)
     walls = [noise(60, 40, seed) for seed in (1, 2)]
@@ -286,3 +274,121 @@ def test_a_background_that_cannot_be_written_is_there_again_wherever_a_person_wa
             with pytest.raises(ArrayError):
                 compositor(frame, matte[1:], wall)
         np.testing.assert_array_equal(compositor(frame, matte, wall), Compositor()(frame, matte, wall))
+
+
+# ---- where the nearby colours come from, and 16 bits
+
+BOXES = [(0, 0, 250, 200), (200, 100, 400, 320), (410, 290, 640, 480), (0, 0, 640, 480), (300, 0, 340, 480)]
+
+
+def ramp(width: int, height: int) -> Frame:
+    """Red grows from left to right, green from top to bottom, as steep as 8 bits allow; blue is their sum, halved."""
+    across, down = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return np.rint(np.dstack([across, down, (across + down) / 2])).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("left", "top", "right", "bottom"), BOXES)
+@pytest.mark.parametrize("enlarged", [1, 2.3])
+def test_the_nearby_colour_is_that_of_this_very_place(
+    left: int, top: int, right: int, bottom: int, enlarged: float
+) -> None:
+    """In the midst of a person coloured by a ramp, what is half sure has the ramp's own colour."""
+    width, height = round(640 * enlarged), round(480 * enlarged)
+    matte = np.zeros((height, width), np.uint8)
+    left, top, right, bottom = (round(side * enlarged) for side in (left, top, right, bottom))
+    matte[top:bottom, left:right] = 255
+    rng, margin = np.random.default_rng(5), round(18 * enlarged)
+    rows = rng.integers(top + margin, bottom - margin, 300)
+    columns = rng.integers(left + margin, right - margin, 300)
+    matte[rows, columns] = 128  # nothing of the frame's own colour
+    frame = ramp(width, height)
+    hidden = frame.copy()
+    hidden[rows, columns] = 255 - frame[rows, columns]
+    got = cutout(hidden, (matte / 255).astype(np.float32))[rows, columns, :3].astype(float)
+    off = got - frame[rows, columns]
+    assert np.abs(off).max() <= 3
+    assert np.abs(off.mean(0)).max() <= 0.75
+    in_place = hidden.copy()
+    composite_in_place(in_place, matte, np.zeros_like(frame))
+    np.testing.assert_array_equal(in_place, Compositor()(hidden, matte, np.zeros_like(frame)))
+    assert np.abs(in_place[rows, columns] * (255 / 128) - frame[rows, columns]).max() <= 5
+
+
+def test_many_soft_pixels_are_all_painted() -> None:
+    """More than OpenCV reads in one row; each is half of the person's colour, which sure pixels all around tell."""
+    matte = np.full((600, 800), 128, np.uint8)
+    matte[::4, ::4] = 255
+    frame = plain(800, 600, (200, 100, 50))
+    got = Compositor()(frame, matte, plain(800, 600, (0, 0, 0)))
+    assert np.abs(got[matte == 128].astype(int) - (100, 50, 25)).max() <= 1
+
+
+def test_sixteen_bits_are_kept_where_the_person_is_sure() -> None:
+    rng = np.random.default_rng(1)
+    frame = rng.integers(0, 65536, (40, 60, 3), np.uint16)
+    levels = rng.integers(0, 65536, (40, 60), np.uint16)
+    levels[:20] = rng.choice(np.array([0, 100, 128, 129, 65406, 65407, 65535], np.uint16), (20, 60))
+    matte = np.rint(levels / 257)
+    got = deep_on_transparency(frame, levels)
+    assert (got.dtype, got.shape) == (np.uint16, (40, 60, 4))
+    np.testing.assert_array_equal(got[:, :, 3], np.where(matte > 0, levels, 0))
+    np.testing.assert_array_equal(got[matte == 255][:, :3], frame[matte == 255])
+    assert not got[matte == 0].any()
+
+
+def test_sixteen_bits_of_soft_pixels_are_their_formula() -> None:
+    rng = np.random.default_rng(2)
+    frame = rng.integers(0, 65536, (48, 64, 3), np.uint16)
+    smooth = ndimage.gaussian_filter(rng.random((48, 64)), 4)
+    matte = (np.clip((smooth - 0.45) / 0.1, 0, 1) * 255).astype(np.uint8)
+    got = deep_on_transparency(frame, matte.astype(np.uint16) * 257)[:, :, :3].astype(float)
+    sure = np.clip((matte.astype(float) - 128) / 127, 0, 1)[:, :, None]
+    want = sure * frame + (1 - sure) * 257 * reference_nearby((frame >> 8).astype(np.uint8), matte)
+    soft = (matte > 0) & (matte < 255)
+    assert np.count_nonzero(soft) > 500
+    assert np.abs(got - want)[soft].max() <= 1.5 * 257
+
+
+def test_what_a_soft_pixel_keeps_of_its_own_colour_is_rounded() -> None:
+    """White among a black person, before black: what is seen is its share alone, alpha times how sure it is."""
+    frame, background, compositor = plain(21, 21, (0, 0, 0)), plain(21, 21, (0, 0, 0)), Compositor()
+    frame[10, 10] = WHITE
+    matte = np.full((21, 21), 255, np.uint8)
+    for level in range(100, 191):
+        matte[10, 10] = level
+        share = level / 255 * max(0, level - 128) / 127
+        assert (compositor(frame, matte, background)[10, 10] == round(share * 255)).all(), level
+
+
+@pytest.mark.parametrize("where", [(0, 0), (0, 59), (39, 0), (39, 59), (17, 23)])
+def test_a_person_of_one_pixel(where: tuple[int, int]) -> None:
+    frame, background = noise(60, 40, 1), noise(60, 40, 2)
+    for share in (255, 200):
+        matte = np.zeros((40, 60), np.uint8)
+        matte[where] = share
+        got = Compositor()(frame, matte, background)
+        want = background.copy()
+        want[where] = np.rint(frame[where] * (share / 255) + background[where] * (1 - share / 255))
+        assert largest_difference(got, want) <= (0 if share == 255 else 2)
+        cut = on_transparency(frame, matte)
+        assert cut[where][3] == share
+        assert np.abs(cut[where][:3].astype(int) - frame[where]).max() <= 2
+        assert np.count_nonzero(cut.any(2)) == 1
+
+
+def test_without_anybody_there_is_nothing_but_background() -> None:
+    frame, background, nobody = noise(60, 40, 1), noise(60, 40, 2), np.zeros((40, 60), np.uint8)
+    assert not on_transparency(frame, nobody).any()
+    assert not deep_on_transparency(frame.astype(np.uint16) * 257, nobody.astype(np.uint16)).any()
+    np.testing.assert_array_equal(Compositor()(frame, nobody, background), background)
+    composite_in_place(frame, nobody, background)
+    np.testing.assert_array_equal(frame, background)
+
+
+def test_a_compositor_takes_frames_of_another_size() -> None:
+    compositor = Compositor()
+    for width, height in [(60, 40), (40, 60), (61, 40), (60, 40)]:
+        scene, wall = make_scene(width, height), noise(width, height, 4)
+        wall.flags.writeable = False
+        matte = to_matte(scene.alpha)
+        np.testing.assert_array_equal(compositor(scene.frame, matte, wall), Compositor()(scene.frame, matte, wall))

@@ -16,9 +16,10 @@ from figureground.backgrounds import Background, Blur, Slideshow, make_backgroun
 from figureground.errors import ModelError
 from figureground.images import write_image
 from figureground.live.guard import CARD, Guard
+from figureground.live.plausible import Plausible
 from figureground.preprocess import to_matte
 from marked import leaked, room, shown, true_alpha
-from scenes import GREEN, RED, plain
+from scenes import BLUE, GREEN, RED, plain
 
 WIDTH, HEIGHT = 160, 96
 
@@ -167,6 +168,148 @@ def test_the_standby_is_made_without_calling_anything() -> None:
     made(room(WIDTH, HEIGHT, 0.5), 0.0, matting)
     made.background = broken_background
     np.testing.assert_array_equal(made.standby("late").picture, plain(WIDTH, HEIGHT, GREEN))
+
+
+def halves(left: Frame, right: Frame) -> Frame:
+    """The left half of one picture beside the right half of another."""
+    return np.hstack([left[:, : WIDTH // 2], right[:, WIDTH // 2 :]])
+
+
+def test_the_cover_of_a_blur_is_a_wash_of_the_last_safe_picture() -> None:
+    """A person of two colours, all over the picture but for a rim: the cover has them on their sides, mixed between."""
+    made = guard("blur")
+    frame = halves(plain(WIDTH, HEIGHT, RED), plain(WIDTH, HEIGHT, BLUE))
+    matte = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    matte[:8] = 0
+    assert not made(frame, 0.0, lambda _, __: matte).reason
+    for picture in (made.cover(0.1, "late"), made.standby("late")):
+        assert (picture.picture.dtype, picture.picture.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
+        assert (picture.matte, picture.reason) == (None, "late")
+        body = picture.picture[20:].astype(int)
+        assert np.abs(body[:, :20] - RED).max() <= 16
+        assert np.abs(body[:, -20:] - BLUE).max() <= 16
+        middle = body[:, WIDTH // 2 - 1 : WIDTH // 2 + 1]  # on the edge itself: half of each
+        assert np.abs(middle - (128, 0, 128)).max() <= 24
+
+
+def test_a_picture_with_a_colour_behind_is_not_kept_for_the_blur() -> None:
+    """The blurred room's cover is of the blurred room's own pictures: what was shown before it was chosen is not."""
+    made = guard()
+    made(room(WIDTH, HEIGHT, 0.5), 0.0, matting)
+    made.background = Blur()
+    np.testing.assert_array_equal(made.cover(0.1, "late").picture, plain(WIDTH, HEIGHT, CARD))
+
+
+def test_a_blurred_room_is_not_kept_as_another_backgrounds_standby() -> None:
+    made = guard("blur")
+    made(room(WIDTH, HEIGHT, 0.5), 0.0, matting)
+    made.background = make_background("#00ff00")
+    np.testing.assert_array_equal(made.standby("").picture, made._blurred())
+
+
+def test_before_the_first_picture_the_standby_is_a_plain_card() -> None:
+    for background in ("#00ff00", "blur"):
+        picture = guard(background).standby("starting")
+        np.testing.assert_array_equal(picture.picture, plain(WIDTH, HEIGHT, CARD))
+        assert picture.picture.dtype == np.uint8
+        assert picture.reason == "starting"
+
+
+def test_the_standby_after_a_cover_is_that_cover() -> None:
+    made = guard()
+    made.cover(0.0, "starting")
+    made.background = broken_background
+    picture = made.standby("late")
+    np.testing.assert_array_equal(picture.picture, plain(WIDTH, HEIGHT, GREEN))
+    assert picture.reason == "late"
+
+
+def test_a_cover_calls_the_background_with_nothing_of_the_camera_and_the_time() -> None:
+    """Black, nobody, and the time to a millionth of a second."""
+    asked = list[tuple[Frame, Matte, Fraction]]()
+
+    def background(frame: Frame, matte: Matte, time: Fraction) -> Frame:
+        asked.append((frame.copy(), matte.copy(), time))
+        return plain(WIDTH, HEIGHT, GREEN)
+
+    made = guard()
+    made.background = background
+    made.cover(1.25, "late")
+    made(room(WIDTH, HEIGHT, 0.5), 2.000001, matting)
+    (black, nobody, first), (frame, matte, second) = asked
+    assert (black.shape, black.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
+    assert (nobody.shape, nobody.dtype) == ((HEIGHT, WIDTH), np.uint8)
+    assert not black.any()
+    assert not nobody.any()
+    np.testing.assert_array_equal(frame, room(WIDTH, HEIGHT, 0.5))
+    np.testing.assert_array_equal(matte, matting(frame, 0.0))
+    assert (first, second) == (Fraction(5, 4), Fraction(2_000_001, 1_000_000))
+
+
+def test_a_picture_comes_with_its_matte_and_its_stages_in_order() -> None:
+    made, laps = guard(), list[str]()
+    picture = made(room(WIDTH, HEIGHT, 0.5), 3.5, matting, laps.append)
+    assert laps == ["background", "composite"]
+    assert picture.matte is not None
+    np.testing.assert_array_equal(picture.matte, matting(room(WIDTH, HEIGHT, 0.5), 3.5))
+
+
+def test_the_matting_is_given_the_time_of_the_frame() -> None:
+    times = list[float]()
+    guard()(room(WIDTH, HEIGHT, 0.5), 3.5, lambda frame, time: (times.append(time), matting(frame, time))[1])
+    assert times == [3.5]
+
+
+def test_each_reason_says_what_happened() -> None:
+    frame, made = room(WIDTH, HEIGHT, 0.5), guard()
+    wide = np.zeros((HEIGHT, WIDTH + 1, 3), np.uint8)
+    assert made(wide, 0.0, matting).reason == f"a picture of {WIDTH + 1}x{HEIGHT} came unasked"
+    assert made(frame, 0.0, raising(ModelError("no number"))).reason == "no number"
+    assert made(frame, 0.0, raising(RuntimeError("out of memory\nat 0x1"))).reason == "RuntimeError: out of memory"
+    assert made(frame, 0.0, of(255)).reason == "the mask covers the whole picture"
+    nearly = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    nearly[: HEIGHT // 12] = 0
+    made(frame, 0.0, matting)
+    assert made(frame, 0.0, lambda _, __: nearly).reason == "the mask suddenly covers almost the whole picture"
+    made.background = lambda frame, matte, time: np.zeros((3, 3, 3), np.uint8)
+    assert made(frame, 0.0, matting).reason == "the background gave no picture of the right size"
+    made.background = broken_background
+    assert made.cover(0.0, "late").reason == "late; and the background: the disk is gone"
+    assert made(frame, 0.0, matting).reason == "OSError: the disk is gone"  # said once
+
+
+def test_what_a_mask_covers_is_counted_in_parts_of_255() -> None:
+    """250 of 255 everywhere is over FULL, 249 is under it."""
+    assert "whole picture" in guard()(room(WIDTH, HEIGHT, 0.5), 0.0, of(250)).reason
+    assert guard()(room(WIDTH, HEIGHT, 0.5), 0.0, of(249)).reason == ""
+
+
+def test_a_new_guard_has_a_plain_card_behind() -> None:
+    np.testing.assert_array_equal(Guard(WIDTH, HEIGHT).cover(0.0, "").picture, plain(WIDTH, HEIGHT, CARD))
+    assert Guard(WIDTH, HEIGHT)(room(WIDTH, HEIGHT, 0.5), 0.0, matting).reason == ""
+
+
+def test_which_shares_of_the_picture_are_believed() -> None:
+    """FULL hides nothing; from below BEFORE to over SUDDEN is a jump, in more than one step it is not."""
+    for story, refused in [
+        ((0.979,), ""),
+        ((0.98,), "covers the whole"),
+        ((0.5, 0.9), ""),
+        ((0.699, 0.901), "suddenly"),
+        ((0.7, 0.901), ""),
+        ((0.5, 0.8, 0.95), ""),
+        ((0.0, 0.95), "suddenly"),
+    ]:
+        plausible = Plausible()
+        for share in story[:-1]:
+            plausible(share)
+        if refused:
+            with pytest.raises(ModelError, match=refused):
+                plausible(story[-1])
+            with pytest.raises(ModelError, match=refused):  # what was not believed is nothing to go by
+                plausible(story[-1])
+        else:
+            plausible(story[-1])
 
 
 @given(

@@ -152,6 +152,15 @@ def test_boundary_tie_on_a_slant_counts() -> None:
     assert boundary_f(guess, truth) == 1.0
 
 
+def test_the_radius_that_is_meant_where_none_is_given() -> None:
+    # 300x400: diagonal 500, radius 3.75. (2, 3) is 3.61 away, (0, 4) is 4.
+    truth = np.zeros((300, 400), np.bool_)
+    near, far = truth.copy(), truth.copy()
+    truth[100, 100] = near[102, 103] = far[100, 104] = True
+    assert boundary_f(near, truth) == 1.0
+    assert boundary_f(far, truth) == 0.0
+
+
 def test_boundary_of_a_square() -> None:
     # A 20x20 outline has 76 pixels. The guess lies 2 to the right; the default radius is 1.06 pixels.
     guess, truth = square(40, 42), square(40, 40)
@@ -278,18 +287,22 @@ def test_shift_of_one_pixel_within_tolerance(down: int, right: int) -> None:
 
 @pytest.mark.parametrize("metric", [*MASK_METRICS, score])
 def test_mask_metrics_refuse_other_shapes(metric: Callable[[Mask, Mask], object]) -> None:
-    with pytest.raises(ArrayError, match=r"guess .* \(3, 4\) != \(4, 3\)"):
+    with pytest.raises(ArrayError, match=r"^guess must have the truth's shape: \(3, 4\) != \(4, 3\)$"):
         metric(np.zeros((3, 4), np.bool_), np.zeros((4, 3), np.bool_))
-    with pytest.raises(ArrayError, match=r"guess .* got \(1, 4, 3\)"):
+    with pytest.raises(ArrayError, match=r"^guess must have shape \(height, width\), got \(1, 4, 3\)$"):
         metric(np.zeros((1, 4, 3), np.bool_), np.zeros((4, 3), np.bool_))
-    with pytest.raises(ArrayError, match=r"guess .* got \(0, 3\)"):
+    with pytest.raises(ArrayError, match=r"^guess must have shape \(height, width\), got \(0, 3\)$"):
         metric(np.zeros((0, 3), np.bool_), np.zeros((0, 3), np.bool_))
+    with pytest.raises(ArrayError, match=r"^truth must have shape \(height, width\), got \(4, 0\)$"):
+        metric(np.zeros((4, 3), np.bool_), np.zeros((4, 0), np.bool_))
 
 
 @pytest.mark.parametrize("metric", [*MASK_METRICS, score])
 def test_mask_metrics_refuse_other_types(metric: Callable[[Mask, NDArray[np.uint8]], object]) -> None:
-    with pytest.raises(ArrayError, match="truth must be bool, got uint8"):
+    with pytest.raises(ArrayError, match=r"^truth must be bool, got uint8; compare with a threshold first$"):
         metric(np.zeros((3, 4), np.bool_), np.zeros((3, 4), np.uint8))
+    with pytest.raises(ArrayError, match=r"^guess must be bool, got uint8; compare with a threshold first$"):
+        metric(np.zeros((3, 4), np.uint8), np.zeros((3, 4), np.bool_))  # type: ignore[arg-type]
 
 
 # The bootstrap.

@@ -22,7 +22,7 @@ from annotated.rings import centre_rings, corner_rings, keyhole, parts
 from figureground.data.rasterize import MAX_BITMAP, rasterize
 from figureground.data.records import Bitmap, Ellipse, MaskFile, Polygons, Rle
 from figureground.errors import DatasetError
-from figureground.images import write_image
+from figureground.images import MAX_PIXELS, write_image
 
 HEIGHT, WIDTH = 48, 64
 points = st.lists(st.tuples(st.floats(-30, 100), st.floats(-30, 80)), min_size=3, max_size=12)
@@ -150,3 +150,246 @@ def test_mask_files(tmp_path: Path) -> None:
         rasterize(MaskFile(tmp_path / "soft.png"), HEIGHT - 1, WIDTH)
     with pytest.raises(DatasetError, match="no such file"):
         rasterize(MaskFile(tmp_path / "none.png"), HEIGHT, WIDTH)
+
+
+# ---- each refusal and each note, word for word, at the very border between what passes and what does not
+
+
+SQUARE = [(4.0, 4.0), (20.0, 4.0), (20.0, 20.0), (4.0, 20.0)]
+ACROSS = [(4.0, 4.0), (20.0, 20.0), (20.0, 4.0), (4.0, 20.0)]  # its outline crosses itself at (12, 12)
+NOTE_ACROSS = "touches or crosses itself (Self-intersection[12 12]): filled by the even-odd rule"
+
+
+def refusal(shape: Any, height: int = HEIGHT, width: int = WIDTH) -> str:
+    with pytest.raises(DatasetError) as caught:
+        rasterize(shape, height, width)
+    return str(caught.value)
+
+
+def note(*outlines: list[tuple[float, float]], **more: Any) -> str:
+    return rasterize(Polygons(list(outlines), **more), HEIGHT, WIDTH)[1]
+
+
+def box(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def test_rings_that_are_left_out_are_named() -> None:
+    outside = "a ring outside the picture of 64x48: left out"
+    assert note(SQUARE) == ""
+    assert note(SQUARE, [(1, 1), (2, 2), (1, 1)]) == "a ring of 2 different points has no inside: left out"
+    for ring in (box(-9, 5, -1, 9), box(5, -9, 9, -1), box(64.1, 5, 70, 9), box(5, 48.1, 9, 60)):
+        assert note(ring, SQUARE) == outside
+        assert refusal(Polygons([ring])) == outside
+    assert refusal(Polygons([])) == "no outline"
+    # Far away it is cut, and nothing is left of it: its bounds surround the picture's corner, its inside does not.
+    corner = [(-300.0, 20.0), (20.0, -300.0), (-300.0, -300.0)]
+    assert note(corner, SQUARE) == f"clipped to the picture; {outside}"
+    # What only touches the picture's rim is still of it.
+    for ring in (box(-9, 5, 0, 9), box(5, -9, 9, 0), box(64, 5, 70, 9), box(5, 48, 9, 60)):
+        assert note(ring, SQUARE) == "clipped to the picture"
+
+
+def test_a_ring_is_clipped_from_half_a_pixel_outside_on() -> None:
+    for ring in (box(-0.5, 5, 9, 9), box(5, -0.5, 9, 9), box(5, 5, 64.5, 9), box(5, 5, 9, 48.5)):
+        assert note(ring) == ""
+    for ring in (box(-0.6, 5, 9, 9), box(5, -0.6, 9, 9), box(5, 5, 64.6, 9), box(5, 5, 9, 48.6)):
+        assert note(ring) == "clipped to the picture"
+
+
+def test_notes_of_outlines_and_holes_are_told_once_each() -> None:
+    assert note(ACROSS) == NOTE_ACROSS
+    assert note(ACROSS, ACROSS) == NOTE_ACROSS
+    assert note(SQUARE, holes=[ACROSS]) == NOTE_ACROSS
+    assert note(SQUARE, ACROSS, holes=[ACROSS]) == NOTE_ACROSS
+    assert note(ACROSS, holes=[box(30, 5, 40, 60)]) == f"{NOTE_ACROSS}; clipped to the picture"
+    first, later = [(1.0, 1.0), (2.0, 2.0)], [(1.0, 1.0)]
+    assert note(first, later, SQUARE) == "a ring of 2 different points has no inside: left out"
+
+
+def test_relative_outlines_and_holes_are_parts_of_width_and_height() -> None:
+    outline, hole = box(8, 4, 40, 40), box(16, 12, 24, 20)
+    parts_of = [[(x / WIDTH, y / HEIGHT) for x, y in ring] for ring in (outline, hole)]
+    found = inside(Polygons(parts_of[:1], parts_of[1:], relative=True))
+    np.testing.assert_array_equal(found, inside(Polygons([outline], [hole])))
+    assert found[5, 9]
+    assert not found[16, 20]
+
+
+@pytest.mark.parametrize("fill", ["coco", "opencv", "pillow"])
+def test_a_hole_is_cut_out_of_all_outlines(fill: Any) -> None:
+    left, right, hole = box(2, 2, 30, 30), box(28, 2, 60, 30), box(10, 10, 50, 20)
+    matte, _ = rasterize(Polygons([left, right], [hole], fill=fill), HEIGHT, WIDTH)
+    assert set(np.unique(matte)) == {0, 255}
+    assert (matte[3:9, 4:58] == 255).all()
+    assert (matte[12:18, 12:48] == 0).all()
+    assert (matte[22:28, 4:58] == 255).all()
+    assert not matte[32:].any()
+
+
+def test_an_outline_longer_than_memory_is_refused() -> None:
+    zigzag = [(float(x % 2 * 60), 10 + x / 40_000) for x in range(40_000)]
+    assert refusal(Polygons([zigzag])) == "an outline 2400000 pixels long: want at most 2000000"
+
+
+@pytest.mark.parametrize("fill", ["coco", "opencv", "pillow"])
+def test_a_picture_surrounded_by_a_far_ring_is_full(fill: Any) -> None:
+    far = box(-1e6, -1e6, 1e6, 1e6)
+    matte, mended = rasterize(Polygons([far], fill=fill), HEIGHT, WIDTH)
+    assert (matte == 255).all()
+    assert mended == "clipped to the picture"
+
+
+@pytest.mark.parametrize(("across", "down"), [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_a_slanted_far_ring_is_cut_where_its_line_is(across: int, down: int) -> None:
+    """A diagonal through the picture's middle, from far outside to far outside: one side of it is covered."""
+    far, middle = 1e5, (WIDTH // 2, HEIGHT // 2)
+    ring = [(middle[0] + x * across, middle[1] + y * down) for x, y in [(-far, far), (far, -far), (far, far)]]
+    found = inside(Polygons([ring]))
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    over = (x - middle[0]) * across + (y - middle[1]) * down
+    assert found[over >= 1].all()
+    assert not found[over <= -1].any()
+
+
+def test_an_ellipse_holds_its_rim() -> None:
+    """Centre and ends of both axes are on pixels; one more is outside."""
+    found = inside(Ellipse(30, 20, 10, 5))
+    assert found[20, [20, 40]].all()
+    assert found[[15, 25], 30].all()
+    assert not found[20, [19, 41]].any()
+    assert not found[[14, 26], 30].any()
+
+
+@pytest.mark.parametrize("radius", [0.0, 1e-200])
+def test_an_ellipse_without_width_covers_nothing_and_warns_of_nothing(radius: float) -> None:
+    assert refusal(Ellipse(30.5, 20.5, radius, radius)) == "covers no pixel of the picture"
+
+
+def test_run_lengths_that_cannot_be() -> None:
+    want = f"window: want 1 to {MAX_PIXELS} pixels"
+    for width, height in [(0, 5), (5, 0), (-3, -3)]:
+        assert refusal(Rle([], width, height, order="rows")) == f"run lengths of a {width}x{height} {want}"
+    wide = MAX_PIXELS // 1000 + 1
+    assert refusal(Rle([wide * 1000], wide, 1000, order="rows")) == f"run lengths of a {wide}x1000 {want}"
+    outside = f"a run length outside 0 to {MAX_PIXELS}"
+    for counts in ([5, -1], [-5, 9], [MAX_PIXELS + 1]):
+        assert refusal(Rle(counts, 2, 2, order="rows")) == outside
+    assert refusal(Rle([1, 2], 2, 2, order="rows")) == "run lengths add up to 3, want 2x2"
+    assert refusal(Rle([1, 3], 2, 2)) == "run lengths of 2x2, the picture is 64x48"
+
+
+def test_run_lengths_in_rows_and_in_columns() -> None:
+    """Windows of one pixel's width and height, and runs of none, are allowed."""
+    assert rasterize(Rle([1, 2, 3], 3, 2), 2, 3)[0].tolist() == [[0, 255, 0], [255, 0, 0]]
+    assert rasterize(Rle([1, 2, 3], 3, 2, order="rows"), 2, 3)[0].tolist() == [[0, 255, 255], [0, 0, 0]]
+    assert rasterize(Rle([0, 1], 1, 1, order="rows"), 1, 2)[0].tolist() == [[255, 0]]
+    assert rasterize(Rle([0, 1, 0, 1], 2, 1, order="rows"), 1, 2)[0].tolist() == [[255, 255]]
+
+
+@pytest.mark.parametrize(("left", "top"), [(8, 0), (0, 6), (-3, 0), (0, -2), (9, 0), (0, 7), (-4, 0), (0, -3), (8, 6)])
+def test_a_window_beside_the_picture_covers_nothing(left: int, top: int) -> None:
+    full = Rle([0, 6], 3, 2, left, top, "rows")
+    assert refusal(full, 6, 8) == "covers no pixel of the picture"
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "where"), [(7, 0, (0, 7)), (0, 5, (5, 0)), (-2, 0, (0, 0)), (0, -1, (0, 0)), (-2, 5, (5, 0))]
+)
+def test_a_window_whose_last_pixels_are_in_the_picture(left: int, top: int, where: tuple[int, int]) -> None:
+    full = Rle([0, 6], 3, 2, left, top, "rows")
+    matte, mended = rasterize(full, 6, 8)
+    rows, columns = min(6, top + 2) - max(0, top), min(8, left + 3) - max(0, left)
+    assert np.count_nonzero(matte) == rows * columns
+    assert matte[where] == 255
+    assert mended == "clipped to the picture"
+    assert rasterize(Rle([0, 6], 3, 2, 5, 4, "rows"), 6, 8)[1] == ""
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_bitmaps_that_are_none() -> None:
+    assert refusal(Bitmap("QUJ!", 0, 0)).startswith("the bitmap is not base64 (")
+    assert refusal(Bitmap("QUI", 0, 0)).startswith("the bitmap is not base64 (")
+    assert refusal(Bitmap(encoded(b"nothing packed"), 0, 0, deflated=True)).startswith("the bitmap is no zlib stream (")
+    assert refusal(Bitmap(encoded(b"no picture"), 0, 0)).startswith("the bitmap is no picture (")
+    # Characters that base64 has not are not passed over.
+    good = encoded(png(Image.new("L", (2, 2), 255)))
+    assert refusal(Bitmap(f"{good[:8]}\n{good[8:]}", 0, 0)).startswith("the bitmap is not base64 (")
+
+
+def test_a_bitmap_in_colours_is_the_object_where_it_is_not_black() -> None:
+    picture = Image.fromarray(np.array([[[0, 0, 0], [0, 9, 0]], [[9, 0, 0], [0, 0, 9]]], np.uint8))
+    matte, _ = rasterize(Bitmap(encoded(png(picture)), 0, 0), 2, 2)
+    assert matte.tolist() == [[0, 255], [255, 255]]
+    assert matte.dtype == np.uint8
+
+
+def test_a_bitmap_of_the_largest_size_is_read() -> None:
+    """MAX_BITMAP bytes to the last are no reason to refuse; what they hold is another question."""
+    data = encoded(zlib.compress(bytes(MAX_BITMAP)))
+    assert refusal(Bitmap(data, 0, 0, deflated=True)).startswith("the bitmap is no picture (")
+
+
+def saved(path: Path, pixels: list[list[Any]]) -> MaskFile:
+    Image.fromarray(np.array(pixels, np.uint8)).save(path)
+    return MaskFile(path)
+
+
+def read(shape: MaskFile) -> tuple[list[list[int]], str]:
+    with Image.open(shape.path) as picture:
+        size = picture.size
+    matte, mended = rasterize(shape, size[1], size[0])
+    assert matte.dtype == np.uint8
+    return matte.tolist(), mended
+
+
+def test_what_grey_levels_mean(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    assert read(saved(file, [[0, 0], [0, 0]])) == ([[0, 0], [0, 0]], "")  # nobody is there: that is no failure
+    assert read(saved(file, [[0, 255]])) == ([[0, 255]], "")
+    assert read(saved(file, [[0, 254]])) == ([[0, 255]], "level 254 read as the object, 0 as the rest")
+    assert read(saved(file, [[64, 255]])) == ([[64, 255]], "")  # no class number is so large
+    assert read(saved(file, [[255, 255]])) == ([[255, 255]], "")
+    assert read(saved(file, [[0, 64, 255]])) == ([[0, 64, 255]], "")
+    for levels in ([0, 63, 255], [0, 1, 255], [1, 2, 255], [7, 7, 7]):
+        stated = ", ".join(map(str, sorted(set(levels))))
+        message = f"levels {stated} look like class numbers: name the object's, as in --classes 1"
+        assert refusal(saved(file, [levels]), 1, 3) == message
+    # Up to 64 different levels may be class numbers; an alpha has more.
+    assert "and 58 more" in refusal(saved(file, [list(range(64))]), 1, 64)
+    assert read(saved(file, [list(range(65))])) == ([list(range(65))], "")
+    assert read(saved(file, [[*range(63), 80, 81]])) == ([[*range(63), 80, 81]], "")
+    assert "levels 0, 1, 2, 3, 4, 5 look" in refusal(saved(file, [list(range(6))]), 1, 6)
+    assert "levels 0, 1, 2, 3, 4, 5 and 1 more look" in refusal(saved(file, [list(range(7))]), 1, 7)
+
+
+def test_what_colours_mean(tmp_path: Path) -> None:
+    file, note = tmp_path / "a.png", "its colour read as the object, black as the rest"
+    assert read(saved(file, [[[0, 0, 0], [9, 0, 0]]])) == ([[0, 255]], note)
+    assert read(saved(file, [[[0, 0, 0], [0, 9, 0]]])) == ([[0, 255]], note)
+    assert read(saved(file, [[[0, 0, 0], [0, 0, 9]]])) == ([[0, 255]], note)
+    want = "name the object's, as in --classes '#c08080'"
+    assert refusal(saved(file, [[[192, 128, 128], [1, 2, 3]]]), 1, 2) == f"colours #010203, #c08080: {want}"
+    three = [[[0, 0, 0], [0, 0, 1], [0, 1, 0]]]
+    assert refusal(saved(file, three), 1, 3) == f"colours #000000, #000001, #000100: {want}"
+    chosen = MaskFile(file, colours=[(0, 0, 1), (0, 1, 0)])
+    assert read(chosen) == ([[0, 255, 255]], "")
+    assert read(MaskFile(file, colours=[(0, 1, 0)])) == ([[0, 0, 255]], "")
+    asked = "is in colours, not class numbers: name the object's, as in --classes '#c08080'"
+    assert refusal(MaskFile(file, values=[1]), 1, 3) == asked
+
+
+def test_an_alpha_channel_is_the_matte_unless_the_levels_are(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    pixels = [[[9, 9, 9, 0], [9, 9, 9, 77], [9, 9, 9, 255]]]
+    assert read(saved(file, pixels)) == ([[0, 77, 255]], "")
+    assert read(MaskFile(file, values=[9])) == ([[255, 255, 255]], "")
+
+
+def test_a_mask_file_of_another_size(tmp_path: Path) -> None:
+    shape = saved(tmp_path / "a.png", [[0, 255, 255]])
+    assert refusal(shape, 3, 1) == "the mask is 3x1, the picture 1x3"
+    assert refusal(shape, 1, 4) == "the mask is 3x1, the picture 4x1"

@@ -25,7 +25,7 @@ GUIDE_SIGMA = 2.0
 _Colours = TypeVar("_Colours", NDArray[np.uint8], NDArray[np.uint16])
 _LEVELS = np.arange(256)
 # How sure a pixel of each 8-bit alpha is of the person: 0 up to the half (0.5 is rounded to 128), 1 at 255.
-_SURE = np.clip((_LEVELS - 128) / 127, 0, 1)
+_SURE = np.maximum(_LEVELS - 128, 0) / 127
 # The share of a pixel's colour that comes from the frame itself, and the share from the person's nearby colours.
 _TRUST = np.round(_LEVELS * _SURE).astype(np.uint8)
 _NEARBY = (_LEVELS - _TRUST).astype(np.uint8)

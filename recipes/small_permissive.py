@@ -2,8 +2,10 @@
 
     python scripts/permissive.py DATA free
     python scripts/distill/imagenet_start.py efficientnet-lite0.pth runs/imagenet_start.keras
-    figureground train free/people --recipe small_permissive --set backgrounds=free/backgrounds/train \\
+    figureground train DATASET --recipe small_permissive --set backgrounds=free/backgrounds/train \\
         --set start=runs/imagenet_start.keras --output runs/small_permissive
+
+DATASET is free/people of the first command. What it gives is in recipes/README.md.
 """
 
 from figureground.training.config import Augment, Recipe

@@ -40,8 +40,8 @@ class Level:
     model: str | None = None  # None: the chosen one
 
 
-# From the best to the cheapest. Times: processor time of `small` from a 1280x720 file's frame to its picture, one thread,
-# a moving person; half of the input's sides took no less than three quarters, for its edges are wide to composite.
+# From the best to the cheapest. Times: processor time of `small` from a 1280x720 frame to its picture, one thread, a
+# moving person; half of the input's sides took no less than three quarters, for its edges are wide to composite.
 LEVELS = (
     Level("full", Effort()),
     Level("no refinement", Effort(refine=False, reuse=2), guess=0.82),

@@ -17,7 +17,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
     ("arrays", "atomic"),
     ("profiles", "sessions"),
-    ("images", "frames", "encodings", "preprocess", "smoothing"),
+    ("images", "frames", "hdr", "encodings", "preprocess", "smoothing"),
     ("refine",),
     ("engine", "temporal", "people", "compositor", "pictures.*", "sources", "tracks", "camera.*"),
     ("sinks", "virtualcam", "backgrounds", "pipeline", "rawvideo", "runtimes.*"),

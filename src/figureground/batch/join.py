@@ -18,7 +18,7 @@ from figureground.atomic import atomic_path
 from figureground.batch.folder import join_folders
 from figureground.batch.options import Options
 from figureground.batch.plan import Job, matte_path
-from figureground.batch.spans import Span, base_of, segment_name, work_folder
+from figureground.batch.spans import Span, base_of, encoding_of, segment_name, work_folder
 from figureground.encodings import FORMATS
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
@@ -48,6 +48,7 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
             _join(matte_path(job.output), mattes, spans, like, None)
         if job.output.suffix:
             made = _join(job.output, parts, spans, like, job.input)
+            made = Joined(made.frames, (*_shallow(job, options, like), *made.notes))
         else:
             with writing(job.output):
                 made = Joined(join_folders(job.output, parts), _lost(job.input))
@@ -80,6 +81,13 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
             tracks.finish()
         notes = [] if tracks is None else [*_square(parts[0], like), *tracks.notes]
         return Joined(count, tuple(notes))
+
+
+def _shallow(job: Job, options: Options, like: VideoSource) -> Iterator[str]:
+    """Where the source has more than 8 bits a channel: a word if the codec has not."""
+    if like.deep and options.kind != "alpha" and not encoding_of(job, options, like).deep:
+        other = "prores or ffv1" if options.transparent else "hevc or av1"
+        yield f"colours of more than 8 bits written in 8: use --codec {other} to keep them"
 
 
 def _square(part: Path, like: VideoSource) -> Iterator[str]:

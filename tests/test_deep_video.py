@@ -298,8 +298,9 @@ def test_a_turned_video_of_ten_bits_is_upright(tmp_path: Path, red_finder: Path)
         picture = plain(96, 64, (0, 60, 60))
         picture[:, :40] = 255, 60, 60
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p10le", threads=1)
-        frame.pts, frame.time_base = 0, Fraction(1, 25)
-        container.mux(stream.encode(frame))
+        for frame.pts in range(2):
+            frame.time_base = Fraction(1, 25)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     (result,) = replace(tmp_path / "in.mp4", "#000000", tmp_path / "out", model=red_finder, codec="png")
     assert result.status == "done"

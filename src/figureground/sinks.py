@@ -133,7 +133,7 @@ class VideoSink:
         if encoding.tag and container.format.name in ("mp4", "mov"):
             context.codec_tag = encoding.tag
         self._stream = stream
-        self._pts = -1
+        self._pts, self._count = -1, 0
 
     def send(self, picture: NDArray[np.uint8] | NDArray[np.uint16], time: Fraction) -> None:
         """Write one (H, W, 3) or, for a transparent file, (H, W, 4) picture, to be shown at `time` seconds."""
@@ -148,12 +148,17 @@ class VideoSink:
         # No encoder takes one time twice.
         self._pts = frame.pts = max(self._clock(time) - self._base, self._pts + 1)
         self._container.mux(self._stream.encode(frame))
+        self._count += 1
         if self.tracks is not None:
             self.tracks.copy_until(time)
 
     def finish(self) -> None:
         """Write what the encoder still holds, and the rest of the sound."""
-        self._container.mux(self._stream.encode(None))
+        packets = self._stream.encode(None)
+        if self._count == 1:
+            for packet in packets:  # x265 leaves to chance when a lonely picture is decoded
+                packet.dts = packet.pts
+        self._container.mux(packets)
         if self.tracks is not None:
             self.tracks.finish()
 

@@ -28,7 +28,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("doctor.*",),
     ("bench", "terminal"),
     ("cli_data",),
-    ("cli_training", "cli_live"),
+    ("cli_training", "cli_live", "cli_replace"),
     ("cli",),
     ("__init__", "__main__"),
 )

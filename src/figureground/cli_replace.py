@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -94,8 +95,9 @@ def replace(
 def _files(
     inputs: list[str], output: str | None, options: Options, jobs: int, cluster: str, watch: bool, as_json: bool
 ) -> int:
-    from figureground.batch import results
+    from figureground.batch import is_video, results
 
+    videos = False
     with (
         progress_bar("inputs/s") as bar,
         Report(bar, as_json) as report,
@@ -104,6 +106,9 @@ def _files(
     ):
         for result in found:
             report.add(result)
+            videos |= is_video(Path(result.input))
+    if options.of_videos and not videos:
+        complain(f"{options.of_videos}: only for videos, and none was among the inputs")
     return int(report.failed)
 
 

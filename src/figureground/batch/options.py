@@ -68,6 +68,18 @@ class Options:
             raise SettingError(f"{self.frames} frames: want 1 or more")
 
     @property
+    def of_videos(self) -> str:
+        """What of it only means something for videos, as the command line calls it; empty: nothing."""
+        given = {
+            "--codec": self.codec is not None,
+            "--matte": self.matte,
+            "--from": self.start > 0,
+            "--to": self.end is not None,
+            "--frames": self.frames is not None,
+        }
+        return ", ".join(name for name, is_given in given.items() if is_given)
+
+    @property
     def transparent(self) -> bool:
         """Whether results have an alpha of their own."""
         return self.kind == "cutout"

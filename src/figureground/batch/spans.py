@@ -30,6 +30,7 @@ from figureground.arrays import Frame, Matte
 from figureground.atomic import atomic_path
 from figureground.backgrounds import Background, make_background
 from figureground.batch.compose import Deepened, grey_as_rgb, make_compose, of_deep_frames
+from figureground.batch.content import model_hashes
 from figureground.batch.folder import frames_folder
 from figureground.batch.options import Options
 from figureground.batch.plan import Job, matte_path
@@ -292,7 +293,7 @@ def work_folder(job: Job, options: Options) -> Path:
     """
     made = {
         "input": _content(job.input),
-        "model": _content(Path(options.model)) or options.model,
+        "model": model_hashes(options.model),
         "background": _content(Path(options.background)) or options.background,
         "options": [options.kind, options.codec, options.matte, options.frames, str(options.start), str(options.end)],
         "spans": [str(SPAN), str(OVERLAP)],

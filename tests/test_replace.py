@@ -569,4 +569,13 @@ def test_a_failure_nobody_foresaw_stops_no_other(photo: Path, monkeypatch: pytes
     monkeypatch.setattr(Engine, "run", out_of_memory)
     (result,) = replace([photo])
     assert result.status == "failed"
-    assert result.reason.endswith("MemoryError: no memory for 1 GB")
+    assert result.reason.endswith("there is not enough memory for it; free some, or do fewer at once (--jobs 1)")
+
+
+def test_what_no_library_tells_by_name_is_told_all_the_same(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Engine, picture: Frame) -> None:
+        raise ArithmeticError("two and two are five\nand more")
+
+    monkeypatch.setattr(Engine, "run", broken)
+    (result,) = replace([photo])
+    assert result.reason == f"{photo}: ArithmeticError: two and two are five"

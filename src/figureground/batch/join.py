@@ -17,6 +17,7 @@ from av.container import OutputContainer
 from figureground.atomic import atomic_path
 from figureground.batch.folder import join_folders
 from figureground.batch.options import Options
+from figureground.batch.places import unchanged
 from figureground.batch.plan import Job, matte_path
 from figureground.batch.spans import Span, base_of, encoding_of, segment_name, work_folder
 from figureground.encodings import FORMATS
@@ -60,6 +61,8 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
     clock = Clock(like, spans[0].first, spans[0].origin)
     bases = [base_of(path, clock, span) * clock.unit for span in spans]
     with atomic_path(path) as temporary, writing(path), ExitStack() as opened:
+        if heard is not None:
+            opened.enter_context(unchanged(heard))
         sound = None if heard is None else opened.enter_context(av.open(str(heard.absolute())))
         container = opened.enter_context(av.open(str(temporary), "w", format=FORMATS[path.suffix.lower()]))
         stream = _stream(container, parts[0], like)

@@ -22,6 +22,9 @@ from figureground.batch.video import Progress, Spread, replace_video
 from figureground.errors import FigureGroundError, OutputError
 from figureground.runtimes.peers import open_model
 
+# As OpenCV, ONNX Runtime and FFmpeg say that there is no memory.
+_NO_MEMORY = ("Insufficient memory", "bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -108,10 +111,8 @@ class Worker:
                         )
                 made = self._make(item, local)
             entry = replace(entry, output_bytes=(stamp(item.output) or Stamp(0, "")).bytes if item.result else 0)
-        except FigureGroundError as error:
-            return _failed(item, entry, str(error))
-        except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
-            return _failed(item, entry, f"{item.input}: {type(error).__name__}: {error}".strip().splitlines()[0])
+        except Exception as error:  # a codec's own, perhaps: the other inputs must not suffer
+            return _failed(item, entry, _reason(item, error))
         seconds = time.perf_counter() - started
         note = "; ".join(made.notes)
         entry = replace(entry, status="done", frames=made.frames, ms=round(1000 * seconds), note=note)
@@ -160,6 +161,18 @@ def _stands(item: Item, known: Entry, now: Entry, by_content: bool = False) -> b
         return False
     there = stamp(item.output)
     return there is not None and there.bytes == known.output_bytes
+
+
+def _reason(item: Item, error: Exception) -> str:
+    """Why it failed, in a line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or any(word in str(cause) for word in _NO_MEMORY):
+            return f"{item.input}: there is not enough memory for it; free some, or do fewer at once (--jobs 1)"
+        cause = cause.__cause__
+    if isinstance(error, FigureGroundError):
+        return str(error)
+    return f"{item.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def _failed(item: Item, entry: Entry, reason: str) -> Done:

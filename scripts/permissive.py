@@ -13,6 +13,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 UNCLEAR = ("DOR_",)  # files of doordetect that are from a set without a licence
@@ -28,13 +29,12 @@ def main() -> None:
     people, rooms = options.output / "people", options.output / "backgrounds"
     chosen(options.data / "people", people, lambda row: row["licence"] == "permissive", ("image", "mask"))
 
-    def is_free(row: Mapping[str, str]) -> bool:
-        return row["source"] in free and not Path(row["image"]).name.partition("_")[2].startswith(UNCLEAR)
+    def is_free(split: str, row: Mapping[str, str]) -> bool:
+        unclear = Path(row["image"]).name.partition("_")[2].startswith(UNCLEAR)
+        return row["split"] == split and row["source"] in free and not unclear
 
     for split in ("train", "val"):
-        chosen(
-            options.data / "backgrounds", rooms / split, lambda row, split=split: row["split"] == split and is_free(row)
-        )
+        chosen(options.data / "backgrounds", rooms / split, partial(is_free, split))
 
 
 def chosen(

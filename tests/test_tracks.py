@@ -416,6 +416,7 @@ def test_subtitles_that_are_broken_do_not_cost_the_video(tmp_path: Path, red_fin
     (result,) = replace(made, "#000000", tmp_path / "out.mkv", model=red_finder)
     assert (result.status, result.note) == (
         "done",
-        "subtitles track 1 (mov_text, por) converted to subrip; 1 of its subtitles cannot be read and are left out",
+        "subtitles track 1 (mov_text, por) converted to subrip; "
+        "subtitles track 1 (mov_text, por): 1 that cannot be read left out",
     )
     assert [text for *_, text in read_aloud(tmp_path / "out.mkv")] == ["Good evening.", "Good night."]

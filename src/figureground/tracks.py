@@ -101,7 +101,7 @@ class Tracks:
         for track in self._tracks.values():
             track.finish()
             if isinstance(track, _Converted) and track.unread:
-                self.notes.append(f"{track.unread} of its subtitles cannot be read and are left out")
+                self.notes.append(f"{track.called}: {track.unread} that cannot be read left out")
 
     def _next(self) -> Packet[Any] | None:
         for packet in self._packets:
@@ -186,11 +186,12 @@ class _Converted:
     """Subtitles that are text, as text of another kind; what only the old kind can say (fonts, places) goes.
 
     Attributes:
+        called: the track, as its owner knows it.
         unread: how many could not be read.
     """
 
     def __init__(self, stream: SubtitleStream, into: OutputContainer) -> None:
-        self._into, self._read = into, stream.codec_context
+        self._into, self._read, self.called = into, stream.codec_context, _called(stream)
         self._stream = into.add_stream(_TEXT[into.format.name])
         assert isinstance(self._stream, SubtitleStream)
         describe(stream, self._stream)

@@ -420,3 +420,36 @@ def test_subtitles_that_are_broken_do_not_cost_the_video(tmp_path: Path, red_fin
         "subtitles track 1 (mov_text, por): 1 that cannot be read left out",
     )
     assert [text for *_, text in read_aloud(tmp_path / "out.mkv")] == ["Good evening.", "Good night."]
+
+
+# ---- names that go
+
+PHONE = {
+    "title": "At home",
+    "comment": "by the lake",
+    "creation_time": "2026-11-28T05:00:00Z",
+    "location": "+53.5500+009.9900/",
+    "com.apple.quicktime.make": "Acme",
+    "com.apple.quicktime.location.ISO6709": "+53.5500+009.9900/",
+}
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_stripped_of_metadata_nothing_says_where_and_when(tmp_path: Path, red_finder: Path, suffix: str) -> None:
+    made = make_tape(tmp_path / f"in{suffix}", Tape(names=PHONE))
+    for name, stripped in (("kept", False), ("bare", True)):
+        replace(made, "#000000", tmp_path / f"{name}{suffix}", model=red_finder, strip_metadata=stripped)
+    said = [(tmp_path / f"{name}{suffix}").read_bytes() for name in ("kept", "bare")]
+    for word in (b"At home", b"by the lake"):
+        assert [word in content for content in said] == [True, False]
+    assert b"+53.5500" not in said[1]  # MP4 has no room for it anyway
+    before, after = held(made), held(tmp_path / f"bare{suffix}")
+    assert [(each.language, each.title) for each in after] == [(each.language, each.title) for each in before]
+    assert chapters(tmp_path / f"bare{suffix}") == chapters(made)
+    assert names(tmp_path / f"bare{suffix}").keys() <= {
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "duration",
+    }

@@ -31,7 +31,8 @@ MarginOption = Annotated[
     float, typer.Option(help="With --crop: what is left around the person, in % of their longer side.")
 ]
 StripOption = Annotated[
-    bool, typer.Option("--strip-metadata", help="Keep no EXIF, GPS or XMP of pictures, only colour profiles.")
+    bool,
+    typer.Option("--strip-metadata", help="Keep no EXIF, GPS or XMP of pictures, no date or place of videos."),
 ]
 FormatOption = Annotated[
     str | None, typer.Option("--format", help="Of the picture that goes to standard output, as png.")

@@ -26,6 +26,7 @@ _OWN_VIDEO = ("rotate", "timecode", "alpha_mode", "vendor_id")
 # As what text stands in a container that does not hold the kind it was.
 _TEXT = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _NO_TAG = re.compile(rb"<(?!/?[biu]>)")
+_NEEDED = ("language", "title", "alpha_mode", "filename", "mimetype")  # the last two name attached fonts
 LATE = 10  # seconds that sound may stand behind the pictures of its time in a file, when only a part of it is read
 
 
@@ -243,6 +244,18 @@ def describe(stream: Stream, added: Stream) -> None:
     if "name" in stream.metadata:  # as which MP4 and MOV give a title that they were given
         added.metadata.setdefault("title", stream.metadata["name"])
     added.disposition = stream.disposition
+
+
+def strip(into: OutputContainer) -> None:
+    """Leave nothing in a file, before anything is written to it, that says when, where and by whom it was made.
+
+    Languages and titles of tracks stay, for one chooses by them, and chapters.
+    """
+    into.metadata.clear()
+    for stream in into.streams:
+        kept = {key: is_ for key, is_ in stream.metadata.items() if key.lower() in _NEEDED}
+        stream.metadata.clear()
+        stream.metadata.update(kept)
 
 
 def _called(stream: Stream) -> str:

@@ -23,7 +23,7 @@ from figureground.batch.spans import Span, base_of, encoding_of, segment_name, w
 from figureground.encodings import FORMATS
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
-from figureground.tracks import Tracks, describe
+from figureground.tracks import Tracks, describe, strip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
             mattes = [matte_path(part) for part in parts]
             _join(matte_path(job.output), mattes, spans, like, None)
         if job.output.suffix:
-            made = _join(job.output, parts, spans, like, job.input)
+            made = _join(job.output, parts, spans, like, job.input, options.strip_metadata)
             made = Joined(made.frames, (*_shallow(job, options, like), *made.notes))
         else:
             with writing(job.output):
@@ -57,7 +57,14 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
     return made
 
 
-def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoSource, heard: Path | None) -> Joined:
+def _join(
+    path: Path,
+    parts: Sequence[Path],
+    spans: Sequence[Span],
+    like: VideoSource,
+    heard: Path | None,
+    stripped: bool = False,
+) -> Joined:
     clock = Clock(like, spans[0].first, spans[0].origin)
     bases = [base_of(path, clock, span) * clock.unit for span in spans]
     with atomic_path(path) as temporary, writing(path), ExitStack() as opened:
@@ -72,6 +79,8 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
             length = None if end is None else end - origin
             describe(sound.streams.video[0], stream)
             tracks = Tracks(sound, container, like.begin + origin, length, cut=origin > 0)
+            if stripped:
+                strip(container)
         count = 0
         for packet in _packets(parts, bases):
             time = (packet.pts or 0) * Fraction(packet.time_base)

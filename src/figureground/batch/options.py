@@ -21,7 +21,7 @@ class Options:
         model: a shipped name, an .onnx, .tflite or .xml file, or a TOML that describes one.
         crop: whether pictures are cut down to the person; for cut-outs and alphas.
         margin: what is left around the person then, in hundredths of their longer side.
-        strip_metadata: whether pictures keep nothing but their colour profile.
+        strip_metadata: whether pictures keep nothing but their colour profile, videos no date, place or names.
         codec: of videos, one of `encodings.CODECS`; None: what is usual for the file's name.
         matte: whether a video's matte is written beside its result, too.
         start, end: the part of a video that is wanted, in seconds from its beginning; `end` None: to its end.

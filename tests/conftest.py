@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import Phase, settings
 from skimage import data
+from starlette.applications import Starlette
 
 from figureground.arrays import Frame
 from figureground.engine import Engine
-from figureground.live import Live
+from figureground.live import Live, Settings
 from figureground.web.server import LOOPBACK, make_app
+from figureground.web.service import Service
 from networks import save_network
 from scenes import Scene, make_scene
 from serving import asking, living, serving
@@ -63,7 +65,12 @@ def red_finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Without a camera where the module says `CAMERALESS = True`: the service needs none."""
+    if getattr(request.module, "CAMERALESS", False):
+        with Live(Settings(), (64, 36), start=False) as live:
+            yield live
+        return
     with living(tmp_path_factory.mktemp("camera")) as live:
         yield live
 
@@ -74,9 +81,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(live: Live, folder: Path) -> Iterator[str]:
-    with serving(make_app(live, folder, None, LOOPBACK)) as address:
+def app(live: Live, folder: Path) -> Starlette:
+    return make_app(live, folder, None, LOOPBACK)
+
+
+@pytest.fixture(scope="module")
+def address(app: Starlette) -> Iterator[str]:
+    with serving(app) as address:
         yield address
+
+
+@pytest.fixture
+def own(app: Starlette) -> Service:
+    """The service of that server."""
+    found: Service = app.state.service
+    return found
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from figureground.arrays import Frame
+from figureground.batch import replace
 from figureground.images import HEIC_EXTENSIONS
 
 TAGS = ExifTags.Base
@@ -125,3 +126,10 @@ def person(width: int = 96, height: int = 64, bits: int = 8) -> NDArray[Any]:
 def sure(width: int = 96, height: int = 64) -> tuple[slice, slice]:
     """The part of `person` that is nobody's edge."""
     return slice(height // 4 + 8, height - 4), slice(width // 4 + 8, 3 * width // 4 - 8)
+
+
+def made(picture: Path, model: Path, output: str, **asked: object) -> Path:
+    """What `replace` makes of a picture, or why it makes nothing."""
+    (result,) = replace(picture, output=picture.parent / output, model=model, **asked)  # type: ignore[arg-type]
+    assert result.status == "done", result.reason
+    return Path(result.output)

@@ -20,7 +20,8 @@ PAGES = sorted(path for path in [*NAMED, *ROOT.glob("docs/*.md"), *ROOT.glob("re
 
 def cli_reference(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     script = [sys.executable, str(ROOT / "scripts" / "cli_reference.py"), *arguments]
-    return subprocess.run(script, capture_output=True, text=True, env=environment or None)
+    own = {"PYTHONPATH": str(ROOT / "src")}  # of this checkout, whichever is installed
+    return subprocess.run(script, capture_output=True, text=True, env=environment | own if environment else None)
 
 
 def test_cli_reference_is_up_to_date() -> None:

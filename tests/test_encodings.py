@@ -219,3 +219,11 @@ def test_a_matte_is_exact_where_the_codec_is(tmp_path: Path, person: Frame, engi
     frame = next(decoded(source))
     matte = next(decoded(tmp_path / "out.mkv"))
     assert np.abs(matte[:, :, 1].astype(int) - to_matte(engine(frame))).mean() < 1
+
+
+def test_one_picture_alone_is_a_video_in_every_codec(tmp_path: Path, red_finder: Path) -> None:
+    source = make_video(tmp_path / "in.mp4", [plain(64, 48, (255, 0, 0))] * 3)
+    for name, codec, *_ in OPAQUE:
+        target = tmp_path / f"{codec}-{name}"
+        (result,) = replace(source, "#000000", target, model=red_finder, codec=codec, frames=1)
+        assert (name, result.status, len([*decoded(target)])) == (name, "done", 1)

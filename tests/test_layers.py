@@ -17,7 +17,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
     ("arrays", "atomic"),
     ("profiles", "sessions"),
-    ("images", "frames", "encodings", "preprocess", "smoothing"),
+    ("images", "frames", "hdr", "encodings", "preprocess", "smoothing"),
     ("refine",),
     ("engine", "temporal", "people", "compositor", "pictures.*", "sources", "tracks", "camera.*"),
     ("sinks", "virtualcam", "backgrounds", "pipeline", "rawvideo", "runtimes.*"),
@@ -28,7 +28,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("doctor.*",),
     ("bench", "terminal"),
     ("cli_data",),
-    ("cli_training", "cli_live"),
+    ("cli_training", "cli_live", "cli_replace"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -183,6 +183,19 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "pipe into a file": (["-", "--pipe", SIZE, "--output", "a.mp4"], "--pipe: frames come from standard input and go"),
     "pipe from a file": (["a.mp4", "--pipe", SIZE], "--pipe: frames come from standard input and go"),
     "pipe cropped": (["-", "--pipe", SIZE, "--kind", "alpha", "--crop"], "--crop: is for pictures"),
+    "pipe with a codec": (
+        ["-", "--pipe", SIZE, "--codec", "hevc"],
+        "--codec: only for video files, not for raw frames",
+    ),
+    "pipe in part": (
+        ["-", "--pipe", SIZE, "--to", "2", "--frames", "9"],
+        "--to, --frames: only for video files, not for",
+    ),
+    "part of a picture": (
+        ["-", "--output", "-", "--from", "2"],
+        "--from: only for videos, not for a picture from or to -",
+    ),
+    "sheet of a picture": (["-", "--output", "-", "--sheet", "s.png"], "--sheet: only for videos, not for a picture"),
     "kind": (["-", "--output", "-", "--kind", "cut"], "kind 'cut': want one of"),
     "model": (["-", "--output", "-", "--model", "huge"], "huge: no such model"),
     "background": (["-", "--output", "-", "--background", "gone.png"], "background 'gone.png': no such file"),

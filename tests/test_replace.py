@@ -247,6 +247,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "jpeg cutout": (["astro.png", "--kind", "cutout", "--output", "out.jpg"], "holds no transparency; use .png or"),
     "mp4 cutout": (["clip.mp4", "--kind", "cutout", "--output", "out.mp4"], "holds no transparent video; use .mov"),
     "picture to video": (["astro.png", "--output", "out.mp4"], "out.mp4: cannot hold a picture; use one of .jpg"),
+    "codec of a picture": (["astro.png", "--codec", "hevc"], "--codec: only for videos, and no input is one"),
+    "parts of pictures": (
+        ["astro.png", "astro.jpg", "--output", "out", "--matte", "--from", "1", "--to", "0:02", "--frames", "3"],
+        "--matte, --from, --to, --frames: only for videos, and no input is one; leave out what does nothing",
+    ),
     "video to picture": (["clip.mp4", "--output", "out.png"], "out.png: cannot write .png; use .mp4"),
 }
 
@@ -261,6 +266,25 @@ def test_a_wrong_call_is_told_in_one_line_and_changes_nothing(mistakes: Path, na
     assert ran.err.count("\n") == 1
     assert reason in ran.err
     assert tree(mistakes) == before
+
+
+def test_what_is_for_videos_is_for_those_among_pictures(tmp_path: Path, red_finder: Path) -> None:
+    """Named together, or found in a folder; one without any says that nothing came of the options."""
+    for name in ("mixed", "still"):
+        (tmp_path / name).mkdir()
+        write_image(tmp_path / name / "a.png", plain(8, 8, RED))
+    make_video(tmp_path / "mixed" / "b.mp4", counting(4), look=H264)
+    asked = ["--frames", "2", "--matte", "--model", red_finder, "--output", "out"]
+    for inputs in (["mixed/a.png", "mixed/b.mp4"], ["mixed"]):
+        ran = run(tmp_path, *inputs, *asked)
+        assert (ran.code, ran.err) == (0, "")
+        assert sorted(tree(tmp_path / "out")) == ["a.png", "b-matte.mp4", "b.mp4"]
+        assert len(read_film(tmp_path / "out" / "b.mp4").pictures) == 2
+        shutil.rmtree(tmp_path / "out")
+    ran = run(tmp_path, "still", *asked)
+    assert ran.code == 0
+    assert ran.err == "figureground: --matte, --frames: only for videos, and none was among the inputs\n"
+    assert sorted(tree(tmp_path / "out")) == ["a.png"]
 
 
 def test_a_letter_named_jpg_is_told_in_one_line(tmp_path: Path) -> None:
@@ -545,4 +569,13 @@ def test_a_failure_nobody_foresaw_stops_no_other(photo: Path, monkeypatch: pytes
     monkeypatch.setattr(Engine, "run", out_of_memory)
     (result,) = replace([photo])
     assert result.status == "failed"
-    assert result.reason.endswith("MemoryError: no memory for 1 GB")
+    assert result.reason.endswith("there is not enough memory for it; free some, or do fewer at once (--jobs 1)")
+
+
+def test_what_no_library_tells_by_name_is_told_all_the_same(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Engine, picture: Frame) -> None:
+        raise ArithmeticError("two and two are five\nand more")
+
+    monkeypatch.setattr(Engine, "run", broken)
+    (result,) = replace([photo])
+    assert result.reason == f"{photo}: ArithmeticError: two and two are five"

@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from figureground import Engine, replace
 from figureground.arrays import Frame
 from figureground.errors import ModelError
-from figureground.live import Live, Settings
+from figureground.live import Live
 from figureground.web import safety, service, wanted, work
 from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import Service
@@ -30,25 +30,8 @@ from figureground.web.wanted import Wanted, accepted
 from scenes import make_scene, noise
 from serving import JPEG, error_of, open_picture, serving, stored, wait_until
 
+CAMERALESS = True  # for conftest.live
 TOKEN = "a token that nobody guesses"
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Live]:
-    """Without a camera: the service needs none."""
-    with Live(Settings(), (64, 36), start=False) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def app(live: Live, folder: Path) -> Starlette:
-    return make_app(live, folder, None, LOOPBACK)
-
-
-@pytest.fixture(scope="module")
-def address(app: Starlette) -> Iterator[str]:
-    with serving(app) as address:
-        yield address
 
 
 @pytest.fixture
@@ -56,12 +39,6 @@ def client(address: str) -> Iterator[httpx.Client]:
     """A program: it sends no Origin."""
     with httpx.Client(base_url=address, timeout=60) as client:
         yield client
-
-
-@pytest.fixture
-def own(app: Starlette) -> Service:
-    found: Service = app.state.service
-    return found
 
 
 @pytest.fixture(scope="module")

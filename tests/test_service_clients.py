@@ -21,7 +21,6 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 from websockets.sync.client import ClientConnection, connect
@@ -31,7 +30,7 @@ from figureground.backgrounds import make_background
 from figureground.batch import make_compose
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError
-from figureground.live import Live, Settings
+from figureground.live import Live
 from figureground.live.matting import Matting
 from figureground.web import frames, running, work
 from figureground.web.frames import Hello
@@ -41,31 +40,9 @@ from figureground.web.wanted import Wanted
 from scenes import make_scene, noise
 from serving import JPEG, open_picture, picture, serving, stored, wait_until
 
+CAMERALESS = True  # for conftest.live
 TOKEN = "a token that nobody guesses"
 SIZE = (160, 96)
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Live]:
-    with Live(Settings(), (64, 36), start=False) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def app(live: Live, folder: Path) -> Starlette:
-    return make_app(live, folder, None, LOOPBACK)
-
-
-@pytest.fixture(scope="module")
-def address(app: Starlette) -> Iterator[str]:
-    with serving(app) as address:
-        yield address
-
-
-@pytest.fixture
-def own(app: Starlette) -> Service:
-    found: Service = app.state.service
-    return found
 
 
 @contextmanager

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,24 +17,11 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from figureground.batch import KINDS
 from figureground.errors import SettingError
-from figureground.live import Live, Settings
 from figureground.web.frames import Hello
-from figureground.web.server import LOOPBACK, make_app
-from serving import picture, serving
+from serving import picture
 
+CAMERALESS = True  # for conftest.live
 ANSWERS = {200, 400, 406, 413, 415, 422}
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Live]:
-    with Live(Settings(), (64, 36), start=False) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def address(live: Live, folder: Path) -> Iterator[str]:
-    with serving(make_app(live, folder, None, LOOPBACK)) as address:
-        yield address
 
 
 def of_size(format: str, width: int, height: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -416,3 +417,25 @@ def test_a_red_picture_is_written_red(tmp_path: Path) -> None:
         got = read_film(copy(made, tmp_path / target)).pictures[0]
         assert got[:, :, 0].min() > 240
         assert got[:, :, 1:].max() < 15
+
+
+class Careless:
+    """An encoder that says of a lonely picture that it is decoded a year before it is shown, as x265 does at times."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
+        packets = self._stream.encode(frame)
+        for packet in packets:
+            packet.dts = packet.pts - 10**12
+        return list(packets)
+
+
+def test_one_picture_whose_encoder_says_nonsense_of_it(tmp_path: Path) -> None:
+    made = make_video(tmp_path / "in.mp4", counting(1))
+    with VideoSource(made) as frames, video_sink(tmp_path / "out.mp4", like=frames) as sink:
+        sink._stream = Careless(sink._stream)  # type: ignore[assignment]
+        for frame in frames:
+            sink.send(frame, frames.time)
+    assert len(read_film(tmp_path / "out.mp4").pictures) == 1

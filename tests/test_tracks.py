@@ -190,11 +190,11 @@ def test_what_another_container_does_not_hold_is_named(tmp_path: Path, red_finde
     assert result.note.split("; ") == [
         "sound track 1 (flac, deu) re-encoded to opus",
         "sound track 2 (mp3, fra) re-encoded to opus",
-        "subtitles track 3 (subrip, eng) not kept: webm does not hold it",
+        "subtitles track 3 (subrip, eng) converted to webvtt",
         "attachment track 4 (attachment) not kept: webm does not hold it",
     ]
     after = held(tmp_path / "out.webm")
-    assert [(each.codec, each.language) for each in after] == [("opus", "deu"), ("opus", "fra")]
+    assert [(each.codec, each.language) for each in after] == [("opus", "deu"), ("opus", "fra"), ("webvtt", "eng")]
     assert chapters(tmp_path / "out.webm")[1][2] == "End"
 
 
@@ -226,7 +226,7 @@ def test_a_part_has_the_sound_subtitles_and_chapters_of_that_part(
 def test_a_part_of_sound_that_is_encoded_anew_keeps_its_time(tmp_path: Path, red_finder: Path) -> None:
     made = make_tape(tmp_path / "in.mkv", Tape(sounds=(("flac", "deu", "Ton"),)))
     replace(made, "#000000", tmp_path / "out.webm", model=red_finder, start=Fraction(1), end=Fraction(2))
-    (sound,) = held(tmp_path / "out.webm")
+    sound, _ = held(tmp_path / "out.webm")
     assert -0.01 <= sound.times[0][0] < 0.1
     assert 0.97 < sound.times[-1][0] + sound.times[-1][1] < 1.1
 
@@ -281,3 +281,175 @@ def _last_seconds(path: Path, begin: float) -> NDArray[np.float32]:
                     wave[max(at, 0) : max(at, 0) + len(kept)] = kept
                 at += len(samples)
     return wave
+
+
+# ---- subtitles of another kind
+
+
+def read_aloud(path: Path) -> list[tuple[float, float, str]]:
+    """When subtitles come, for how long, and what they say, freed of what a kind adds to it."""
+    with av.open(str(path)) as container:
+        stream = container.streams.subtitles[0]
+        return [
+            (float(packet.pts * packet.time_base), float(packet.duration * packet.time_base), rect.dialogue.decode())
+            for packet in container.demux(stream)
+            if packet.size
+            for rect in stream.codec_context.decode2(packet) or ()
+        ]
+
+
+STYLED = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize
+Style: Default,Arial,16
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
+
+
+def subtitled(path: Path, codec: str, said: Sequence[tuple[float, float, bytes]], header: bytes = b"") -> Path:
+    """Three seconds of red with subtitles whose packets hold just that."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4" if path.suffix != ".webm" else "libvpx-vp9", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        if header:
+            stream: Any = container.add_stream(codec)
+            stream.codec_context.subtitle_header, stream.codec_context.time_base = header, Fraction(1, 1000)
+        else:
+            stream = container.add_mux_stream(codec, time_base=Fraction(1, 1000))
+        stream.metadata.update({"language": "por", "title": "Legendas"})
+        for _ in range(30):
+            frame = av.VideoFrame.from_ndarray(plain(64, 48, (255, 0, 0)), format="rgb24")
+            container.mux(video.encode(frame.reformat(format="yuv420p")))
+        container.mux(video.encode(None))
+        for start, end, content in said:
+            packet = av.Packet(content)
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = round(start * 1000)
+            packet.duration = round((end - start) * 1000)
+            container.mux(packet)
+    return path
+
+
+PLAIN = [(0.2, 0.8, "Olá.\nTudo bem?"), (1.2, 2.4, "日本語 & <3")]
+
+
+def boxed(text: str) -> bytes:
+    content = text.encode()
+    return len(content).to_bytes(2, "big") + content
+
+
+def escaped(text: str) -> bytes:
+    return text.replace("&", "&amp;").replace("<", "&lt;").encode()
+
+
+KINDS = [
+    (".mkv", "subrip", ".mp4", "mov_text"),
+    (".mkv", "subrip", ".mov", "mov_text"),
+    (".mkv", "subrip", ".webm", "webvtt"),
+    (".mp4", "mov_text", ".mkv", "subrip"),
+    (".mp4", "mov_text", ".webm", "webvtt"),
+    (".webm", "webvtt", ".mp4", "mov_text"),
+    (".mkv", "webvtt", ".mov", "mov_text"),
+]
+
+
+@pytest.mark.parametrize(("source", "codec", "target", "becomes"), KINDS)
+def test_subtitles_become_what_the_other_container_holds(
+    tmp_path: Path, red_finder: Path, source: str, codec: str, target: str, becomes: str
+) -> None:
+    write = {"mov_text": boxed, "webvtt": escaped}.get(codec, str.encode)
+    said = [(start, end, write(text)) for start, end, text in PLAIN]
+    made = subtitled(tmp_path / f"in{source}", codec, said)
+    (result,) = replace(made, "#000000", tmp_path / f"out{target}", model=red_finder)
+    assert (result.status, result.note) == ("done", f"subtitles track 1 ({codec}, por) converted to {becomes}")
+    (track,) = held(tmp_path / f"out{target}")
+    assert (track.codec, track.language, track.title) == (becomes, "por", "Legendas")
+    heard = read_aloud(tmp_path / f"out{target}")
+    assert [text for *_, text in heard] == [text for *_, text in PLAIN]
+    assert np.array([times for *times, _ in heard]) == pytest.approx(
+        np.array([(start, end - start) for start, end, _ in PLAIN]), abs=0.002
+    )
+
+
+def test_styled_subtitles_keep_their_words_and_what_letters_can_show(tmp_path: Path, red_finder: Path) -> None:
+    said = [
+        (0.2, 0.8, b"0,0,Default,,0,0,0,,{\\i1}Boa{\\i0} noite"),
+        (1.0, 2.0, b"1,0,Default,,0,0,0,,{\\pos(9,9)}Fim"),
+    ]
+    made = subtitled(tmp_path / "in.mkv", "ass", said, STYLED)
+    (kept,) = replace(made, "#000000", tmp_path / "same.mkv", model=red_finder)
+    assert kept.note == ""
+    (result,) = replace(made, "#000000", tmp_path / "out.webm", model=red_finder)
+    assert result.note == "subtitles track 1 (ass, por) converted to webvtt"
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert [bytes(packet) for packet in container.demux(subtitles=0) if packet.size] == [
+            b"<i>Boa</i> noite",
+            b"Fim",
+        ]
+
+
+def test_a_part_of_converted_subtitles_is_cut_like_any(tmp_path: Path, red_finder: Path) -> None:
+    made = subtitled(tmp_path / "in.mkv", "subrip", [(start, end, text.encode()) for start, end, text in PLAIN])
+    replace(made, "#000000", tmp_path / "out.mp4", model=red_finder, start=Fraction(2), end=Fraction(3))
+    assert read_aloud(tmp_path / "out.mp4") == [(0.0, pytest.approx(0.4, abs=0.002), "日本語 & <3")]
+
+
+def test_pictures_of_text_are_kept_where_they_can_be_and_named_elsewhere(tmp_path: Path, red_finder: Path) -> None:
+    """Blu-ray's: a segment that says what is shown, nothing here, and one that ends it."""
+    empty = b"\x16\x00\x0b" + bytes([0, 64, 0, 48, 16, 0, 1, 128, 0, 0, 0]) + b"\x80\x00\x00"
+    made = subtitled(tmp_path / "in.mkv", "hdmv_pgs_subtitle", [(0.2, 0.8, empty), (1.0, 2.0, empty)])
+    (kept,) = replace(made, "#000000", tmp_path / "out.mkv", model=red_finder)
+    assert (kept.status, kept.reason, kept.note) == ("done", "", "")
+    assert [each.content for each in held(tmp_path / "out.mkv")] == [each.content for each in held(made)]
+    (result,) = replace(made, "#000000", tmp_path / "out.mp4", model=red_finder)
+    assert result.status == "done"
+    assert result.note == "subtitles track 1 (hdmv_pgs_subtitle, por) not kept: mp4 does not hold it"
+
+
+def test_subtitles_that_are_broken_do_not_cost_the_video(tmp_path: Path, red_finder: Path) -> None:
+    said = [(0.2, 0.8, boxed("Good evening.")), (1.0, 2.0, b"\xff"), (2.2, 2.8, boxed("Good night."))]
+    made = subtitled(tmp_path / "in.mp4", "mov_text", said)
+    (result,) = replace(made, "#000000", tmp_path / "out.mkv", model=red_finder)
+    assert (result.status, result.note) == (
+        "done",
+        "subtitles track 1 (mov_text, por) converted to subrip; "
+        "subtitles track 1 (mov_text, por): 1 that cannot be read left out",
+    )
+    assert [text for *_, text in read_aloud(tmp_path / "out.mkv")] == ["Good evening.", "Good night."]
+
+
+# ---- names that go
+
+PHONE = {
+    "title": "At home",
+    "comment": "by the lake",
+    "creation_time": "2026-11-28T05:00:00Z",
+    "location": "+53.5500+009.9900/",
+    "com.apple.quicktime.make": "Acme",
+    "com.apple.quicktime.location.ISO6709": "+53.5500+009.9900/",
+}
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
+def test_stripped_of_metadata_nothing_says_where_and_when(tmp_path: Path, red_finder: Path, suffix: str) -> None:
+    made = make_tape(tmp_path / f"in{suffix}", Tape(names=PHONE))
+    for name, stripped in (("kept", False), ("bare", True)):
+        replace(made, "#000000", tmp_path / f"{name}{suffix}", model=red_finder, strip_metadata=stripped)
+    said = [(tmp_path / f"{name}{suffix}").read_bytes() for name in ("kept", "bare")]
+    for word in (b"At home", b"by the lake"):
+        assert [word in content for content in said] == [True, False]
+    assert b"+53.5500" not in said[1]  # MP4 has no room for it anyway
+    before, after = held(made), held(tmp_path / f"bare{suffix}")
+    assert [(each.language, each.title) for each in after] == [(each.language, each.title) for each in before]
+    assert chapters(tmp_path / f"bare{suffix}") == chapters(made)
+    assert names(tmp_path / f"bare{suffix}").keys() <= {
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "duration",
+    }

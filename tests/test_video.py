@@ -75,14 +75,6 @@ def test_colours_are_tagged_as_before_and_the_person_is_untouched(
     assert stored[1] == pytest.approx(stored[0], abs=2.5)
 
 
-def test_ten_bits_become_eight(tmp_path: Path, red_finder: Path) -> None:
-    """As docs/video.md says."""
-    made = coloured(tmp_path / "in.mp4", (1, 1, 1), "yuv420p10le", plain(64, 48, RED), "libx265")
-    replace(made, "#000000", tmp_path / "out.mp4", model=red_finder, codec="hevc")
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
-
-
 @pytest.mark.parametrize(
     ("target", "kept"), [("out.mp4", True), ("out.mkv", True), ("out.mov", True), ("out.webm", False)]
 )

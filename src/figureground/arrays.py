@@ -6,12 +6,15 @@
 | Alpha | (H, W)    | float32 | [0, 1]   | share of the person in each pixel         |
 | Mask  | (H, W)    | bool    |          | person or not                             |
 | Matte | (H, W)    | uint8   | 0..255   | an alpha in 8 bits, to be painted with    |
+| Deep  | (H, W, 3) | uint16  | 0..65535 | RGB of pictures with more than 8 bits     |
 
 Every public function takes and gives these; the `check_*` functions stand at the border. Whatever holds
 BGR or YUV (OpenCV's codecs, video frames) turns it into a Frame where it enters.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +25,8 @@ Frame = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Matte = NDArray[np.uint8]
+Deep = NDArray[np.uint16]
+Colours = TypeVar("Colours", Frame, Deep)  # what works on either
 
 
 def check_frame(frame: object, name: str = "frame") -> Frame:
@@ -59,7 +64,7 @@ def check_alpha(alpha: object, like: Frame | None = None, name: str = "alpha") -
     return alpha
 
 
-def check_matte(matte: object, like: Frame, name: str = "matte") -> Matte:
+def check_matte(matte: object, like: Frame | Deep, name: str = "matte") -> Matte:
     """Return `matte` if it is an (H, W) uint8 array of the size of `like`.
 
     Raises:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from figureground.arrays import Frame, Matte
+from figureground.arrays import Colours, Frame, Matte
 from figureground.errors import BackgroundError, InputError
 from figureground.images import EXTENSIONS, read_image
 from figureground.smoothing import weighted_blur
@@ -60,9 +62,9 @@ class Blur:
     """
 
     strength: float = BLUR_STRENGTH
-    _out: Frame | None = None
+    _out: NDArray[Any] | None = None
 
-    def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
+    def __call__(self, frame: Colours, matte: Matte, time: Fraction) -> Colours:
         sigma = max(frame.shape) * self.strength / 1000
         shrink = next(factor for factor in (8, 4, 2, 1) if factor == 1 or sigma >= 3 * factor)  # needs few pixels
         size = tuple(max(1, side // shrink) for side in matte.shape[::-1])
@@ -70,10 +72,10 @@ class Blur:
         # Any pixel of the person, be it a single one, takes its whole block out.
         person = cv2.resize(cv2.threshold(matte, HARDLY, 255, cv2.THRESH_BINARY)[1], size, interpolation=cv2.INTER_AREA)
         room = (cv2.dilate(person, np.ones((3, 3), np.uint8)) == 0).astype(np.float32)
-        if self._out is None or self._out.shape != frame.shape:
+        if self._out is None or (self._out.shape, self._out.dtype) != (frame.shape, frame.dtype):
             self._out = np.empty_like(frame)
         blurred = weighted_blur(small, room, sigma / shrink)
-        return cv2.resize(blurred, frame.shape[1::-1], dst=self._out)
+        return np.asarray(cv2.resize(blurred, frame.shape[1::-1], dst=self._out), frame.dtype)
 
 
 @dataclass(slots=True)

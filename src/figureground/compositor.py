@@ -8,13 +8,13 @@ sure pixels of the person nearby instead, and mixes with the frame's own as alph
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame, Matte, check_alpha, check_frame, check_matte
+from figureground.arrays import Alpha, Colours, Deep, Frame, Matte, check_alpha, check_frame, check_matte
 from figureground.errors import ArrayError
 from figureground.preprocess import to_matte
 from figureground.profiles import strips
@@ -22,7 +22,6 @@ from figureground.smoothing import weighted_blur
 
 GUIDE_SIDE = 160  # pixels; the person's nearby colours are smooth, so they are found on a small copy
 GUIDE_SIGMA = 2.0
-_Colours = TypeVar("_Colours", NDArray[np.uint8], NDArray[np.uint16])
 _LEVELS = np.arange(256)
 # How sure a pixel of each 8-bit alpha is of the person: 0 up to the half (0.5 is rounded to 128), 1 at 255.
 _SURE = np.maximum(_LEVELS - 128, 0) / 127
@@ -76,7 +75,7 @@ def on_transparency(frame: Frame, matte: Matte) -> NDArray[np.uint8]:
     return out
 
 
-def deep_on_transparency(frame: NDArray[np.uint16], levels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def deep_on_transparency(frame: Deep, levels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """`cutout` in 16 bits: (H, W, 3) RGB and (H, W) alpha, both 0 to 65535, to (H, W, 4) RGBA.
 
     Alphas that are 0 in 8 bits are 0, and the colour under those that are 255 in 8 bits is the frame's own.
@@ -102,7 +101,7 @@ def composite_in_place(frame: Frame, matte: Matte, background: Frame) -> None:
         frame[rows] = part
 
 
-def _cut(frame: _Colours, matte: Matte, nearby: _Nearby | None, top: int) -> _Colours:
+def _cut(frame: Colours, matte: Matte, nearby: _Nearby | None, top: int) -> Colours:
     """The colours of a strip of a cut-out that begins at row `top` of what `nearby` is of; black where nobody is."""
     rgb = cv2.copyTo(frame, _whole(matte))
     soft = _Soft.of(matte)
@@ -124,17 +123,18 @@ class Compositor:
     """`composite` for a stream, in memory kept from frame to frame: `picture = compositor(frame, matte, background)`.
 
     The matte is the frame's alpha in 8 bits. Whole pixels of person and background are copied; only the soft ones, a
-    few in a hundred, are computed. The array it returns is overwritten by the next call.
+    few in a hundred, are computed. Frame and background may both have 16 bits; the picture has as many then. The array
+    it returns is overwritten by the next call.
     """
 
-    _out: Frame | None = None
-    _behind: Frame | None = None  # what `_out` holds outside of `_box`, where that is known
+    _out: NDArray[Any] | None = None
+    _behind: NDArray[Any] | None = None  # what `_out` holds outside of `_box`, where that is known
     _box: tuple[slice, slice] = (slice(0), slice(0))
 
-    def __call__(self, frame: Frame, matte: Matte, background: Frame) -> Frame:
+    def __call__(self, frame: Colours, matte: Matte, background: Colours) -> Colours:
         check_matte(matte, like=frame)
-        if self._out is None or self._out.shape != frame.shape:
-            self._out = np.empty(frame.shape, np.uint8)
+        if self._out is None or (self._out.shape, self._out.dtype) != (frame.shape, frame.dtype):
+            self._out = np.empty(frame.shape, frame.dtype)
             self._behind = None
         self._lay(background, self._out)
         soft = _Soft.of(matte)
@@ -142,12 +142,12 @@ class Compositor:
             cv2.copyTo(frame[soft.box], _whole(matte[soft.box]), dst=self._out[soft.box])
         if len(soft.where):
             colours = _Nearby.within(soft.box, frame, matte).at(soft.rows, soft.columns)
-            mixed = _mixed(soft.take(frame), colours, soft.take(background), soft.matte)
+            mixed: Colours = _mixed(soft.take(frame), colours, soft.take(background), soft.matte)
             soft.put(self._out, mixed)
         self._behind, self._box = background, soft.box
         return self._out
 
-    def _lay(self, background: Frame, out: Frame) -> None:
+    def _lay(self, background: NDArray[Any], out: NDArray[Any]) -> None:
         """The background over all of `out`; one that cannot be written to lies there still, but for the last person."""
         known, self._behind = self._behind, None  # whatever fails before the picture is done, nothing is known then
         if known is background and not background.flags.writeable:
@@ -156,10 +156,14 @@ class Compositor:
             np.copyto(out, background)
 
 
-def _mixed(frame: Frame, nearby: Frame, background: Frame, matte: Matte) -> Frame:
+def _mixed(frame: Colours, nearby: Frame, background: Colours, matte: Matte) -> Colours:
     """Pixels of the composite, (H, W, 3), from pixels of all that is in it."""
-    person = cv2.add(_weighed(frame, cv2.LUT(matte, _TRUST)), _weighed(nearby, cv2.LUT(matte, _NEARBY)))
-    return np.asarray(cv2.add(person, _weighed(background, 255 - matte)), np.uint8)
+    trust, near, rest = cv2.LUT(matte, _TRUST), cv2.LUT(matte, _NEARBY), 255 - matte
+    if frame.dtype == np.uint8:
+        person = cv2.add(_weighed(np.asarray(frame, np.uint8), trust), _weighed(nearby, near))
+        return np.asarray(cv2.add(person, _weighed(np.asarray(background, np.uint8), rest)), frame.dtype)
+    own, around, behind = (np.asarray(share, np.float32)[:, :, None] / 255 for share in (trust, near, rest))
+    return np.rint(frame * own + nearby * (257 * around) + background * behind).astype(frame.dtype)
 
 
 def _whole(matte: Matte) -> NDArray[np.uint8]:
@@ -195,11 +199,11 @@ class _Soft:
         where = rows * matte.shape[1] + columns
         return cls(box, rows, columns, where, np.take(matte, where)[:, None])
 
-    def take(self, picture: _Colours) -> _Colours:
+    def take(self, picture: Colours) -> Colours:
         """These pixels of `picture`, (N, 1, 3)."""
         return _taken(picture, self.where)[:, None]
 
-    def put(self, picture: _Colours, colours: _Colours) -> None:
+    def put(self, picture: NDArray[Any], colours: NDArray[Any]) -> None:
         """Write `colours`, (N, 1, 3), to these pixels of `picture`."""
         _pixels(picture)[self.where] = _pixels(colours)
 
@@ -219,13 +223,13 @@ class _Nearby:
     right: _Guide
 
     @classmethod
-    def of(cls, frame: _Colours, matte: Matte) -> _Nearby | None:
+    def of(cls, frame: Colours, matte: Matte) -> _Nearby | None:
         """None if nobody is there."""
         box = _box(matte)
         return cls.within(box, frame, matte) if box[0].stop else None
 
     @classmethod
-    def within(cls, box: tuple[slice, slice], frame: _Colours, matte: Matte) -> _Nearby:
+    def within(cls, box: tuple[slice, slice], frame: Colours, matte: Matte) -> _Nearby:
         down, right = (_Guide.of(part, side, max(matte.shape)) for part, side in zip(box, matte.shape, strict=True))
         # Single pixels, no means: a mean with a pixel of the room would let its colour in.
         places = down.pixels()[:, None] * matte.shape[1] + right.pixels()
@@ -271,7 +275,7 @@ class _Guide:
         return pixels.astype(np.float32) * np.float32(1 / self.step) + np.float32(0.5 / self.step - 0.5 - self.low)
 
 
-def _taken(picture: _Colours, places: NDArray[np.intp]) -> _Colours:
+def _taken(picture: Colours, places: NDArray[np.intp]) -> Colours:
     """Some pixels: (*places.shape, 3)."""
     return np.take(_pixels(np.ascontiguousarray(picture)), places).view(picture.dtype).reshape(*places.shape, 3)
 

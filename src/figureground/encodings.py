@@ -22,12 +22,16 @@ _PRORES = {"vendor": "apl0", "bits_per_mb": "1600"}
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A codec, the pixels it is given, its settings, and its tag in MP4 and MOV where FFmpeg's own is not liked."""
+    """A codec, the pixels it is given, its settings, and its tag in MP4 and MOV where FFmpeg's own is not liked.
+
+    `deep`: the pixels it is given of a source with more than 8 bits a channel; empty: it holds no more than 8.
+    """
 
     codec: str
     pixels: str
     options: dict[str, str]
     tag: str = ""
+    deep: str = ""
 
     def fitting(self, width: int, height: int) -> Encoding:
         """The same for pictures of this size: halved colour planes need even sides."""
@@ -40,23 +44,25 @@ class Encoding:
 
 
 _OPAQUE = {
-    "h264": Encoding("libx264", "yuv420p", _H264),
-    "hevc": Encoding("libx265", "yuv420p", _HEVC, "hvc1"),  # Apple's players want that tag
-    "vp9": Encoding("libvpx-vp9", "yuv420p", _VP9),
-    "av1": Encoding("libsvtav1", "yuv420p", _AV1),
-    "prores": Encoding("prores_ks", "yuv422p10le", _PRORES | {"profile": "hq"}),
-    "ffv1": Encoding("ffv1", "bgr0", {"level": "3", "slicecrc": "1"}),
+    "h264": Encoding("libx264", "yuv420p", _H264, deep="yuv420p10le"),
+    "hevc": Encoding("libx265", "yuv420p", _HEVC, "hvc1", "yuv420p10le"),  # Apple's players want that tag
+    "vp9": Encoding("libvpx-vp9", "yuv420p", _VP9),  # PyAV's libvpx is built without more bits
+    "av1": Encoding("libsvtav1", "yuv420p", _AV1, deep="yuv420p10le"),
+    "prores": Encoding("prores_ks", "yuv422p10le", _PRORES | {"profile": "hq"}, deep="yuv422p10le"),
+    "ffv1": Encoding("ffv1", "bgr0", {"level": "3", "slicecrc": "1"}, deep="yuv444p10le"),
     "qtrle": Encoding("qtrle", "rgb24", {}),
-    "png": Encoding("png", "rgb24", {}),
+    "png": Encoding("png", "rgb24", {}, deep="rgb48be"),
 }
 _TRANSPARENT = {
     # The alpha has 8 bits.
-    "prores": Encoding("prores_ks", "yuva444p10le", _PRORES | {"profile": "4444", "alpha_bits": "8"}),
+    "prores": Encoding(
+        "prores_ks", "yuva444p10le", _PRORES | {"profile": "4444", "alpha_bits": "8"}, deep="yuva444p10le"
+    ),
     # Without alternate reference frames: VP9 in WebM cannot hold them together with an alpha channel.
     "vp9": Encoding("libvpx-vp9", "yuva420p", _VP9 | {"auto-alt-ref": "0"}),
-    "ffv1": Encoding("ffv1", "bgra", {"level": "3", "slicecrc": "1"}),
+    "ffv1": Encoding("ffv1", "bgra", {"level": "3", "slicecrc": "1"}, deep="yuva444p10le"),
     "qtrle": Encoding("qtrle", "argb", {}),
-    "png": Encoding("png", "rgba", {}),
+    "png": Encoding("png", "rgba", {}, deep="rgba64be"),
 }
 CODECS = tuple(_OPAQUE)
 # What each container holds, its usual codec first; a name without suffix is a folder of numbered pictures.
@@ -73,11 +79,13 @@ _HELD_TRANSPARENT = {
     ".mkv": ("ffv1", "vp9"),
     "": ("png",),
 }
+# Instead of the usual codec where the source has more than 8 bits: few players show H.264 of 10, VP9 has 8 here.
+_DEEP_FIRST = {".mp4": "hevc", ".mov": "hevc", ".mkv": "hevc", ".webm": "av1"}
 _HOME = {"vp9": ".webm", "prores": ".mov", "qtrle": ".mov", "ffv1": ".mkv", "png": ""}
 
 
-def encoding_for(path: Path, transparent: bool, codec: str | None = None) -> Encoding:
-    """The encoding a file name asks for, or `codec` in a file of that name.
+def encoding_for(path: Path, transparent: bool, codec: str | None = None, deep: bool = False) -> Encoding:
+    """The encoding a file name asks for, or `codec` in a file of that name; `deep`: with more than 8 bits if it can.
 
     Raises:
         OutputError: no such codec or container here, or a container that does not hold the codec, or no transparency
@@ -96,11 +104,20 @@ def encoding_for(path: Path, transparent: bool, codec: str | None = None) -> Enc
         raise OutputError(
             f"{path}: cannot write {suffix or 'a file without suffix'}; use {' '.join(OPAQUE_EXTENSIONS)}"
         )
-    name = codec or held[suffix][0]
+    name = codec or _usual(suffix, transparent, deep)
     if name not in held.get(suffix, ()):
         homes = [each or "a folder, its name without suffix" for each, names in held.items() if name in names]
         raise OutputError(f"{path}: {suffix} holds no {name}; use {' or '.join(homes)}, or another --codec")
-    return made[name]
+    encoding = made[name]
+    return replace(encoding, pixels=encoding.deep) if deep and encoding.deep else encoding
+
+
+def _usual(suffix: str, transparent: bool, deep: bool) -> str:
+    """The codec of files with this suffix where nobody names one."""
+    if transparent:
+        return _HELD_TRANSPARENT[suffix][0]
+    other = _DEEP_FIRST.get(suffix, "") if deep else ""
+    return other if other and _OPAQUE[other].codec in av.codecs_available else _HELD[suffix][0]
 
 
 def check_codec(codec: str, transparent: bool = False) -> None:

@@ -7,6 +7,7 @@ FigureGroundError           base: the message is one line with what, where and h
 │   │   ├── NoImageError    not a picture, or of a format that is not read
 │   │   └── LargeImageError over the limit of pixels
 │   ├── VideoError          a video: missing, truncated, no video stream
+│   ├── ChangedError        a file that somebody wrote or removed while it was read
 │   ├── CameraError         a camera that gives no pictures
 │   │   └── NoCameraError   there is none of that name
 │   └── DatasetError        a dataset folder or its manifest
@@ -49,6 +50,10 @@ class LargeImageError(ImageError):
 
 class VideoError(InputError):
     """A video that cannot be read."""
+
+
+class ChangedError(InputError):
+    """A file that somebody wrote or removed while it was read."""
 
 
 class CameraError(InputError):

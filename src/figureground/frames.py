@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
-from figureground.arrays import Frame
+from figureground.arrays import Deep, Frame
 
 FFMPEG_ERRORS = (av.error.FFmpegError, OSError, ValueError)
+# What FFmpeg takes for white in RGB of 16 bits wherever it makes that of YUV, or YUV of it: 255 times 256, not 257.
+DEEP_WHITE = 65280
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 _MATRICES = {
     1: Colorspace.ITU709,
@@ -82,17 +86,53 @@ def to_frame(frame: av.VideoFrame, matrix: int, reformatter: VideoReformatter, t
         dst_color_range=ColorRange.JPEG,
         threads=threads,
     )
+    pixels = _upright(_pixels(rgb, np.uint8), frame)
+    return pixels.copy() if rgb is frame else np.ascontiguousarray(pixels)
+
+
+def is_deep(frame: av.VideoFrame) -> bool:
+    """Whether it has more than 8 bits a channel."""
+    return any(component.bits > 8 for component in frame.format.components)
+
+
+def to_deep(frame: av.VideoFrame, matrix: int, reformatter: VideoReformatter) -> Deep:
+    """`to_frame` in 16 bits, such that `sinks.as_pixels` makes the very same levels of it again.
+
+    That is why pixels that share a colour get the very same one, and no mean of it and their neighbours'.
+    """
+    rgb = reformatter.reformat(
+        frame,
+        format="rgb48le",
+        src_colorspace=matrix,
+        src_color_range=frame.color_range,
+        dst_color_range=ColorRange.JPEG,
+        interpolation="POINT",
+        threads=1,  # several write into each other's rows
+    )
+    pixels = np.ascontiguousarray(_upright(_pixels(rgb, np.dtype("<u2")), frame), np.uint16)
+    return pixels.copy() if frame.format.is_rgb else _times(pixels, 65535 / DEEP_WHITE)
+
+
+def from_deep(picture: Deep) -> Deep:
+    """(H, W, 3) RGB or (H, W, 4) RGBA as FFmpeg wants it of which it is to make YUV."""
+    return _times(picture, DEEP_WHITE / 65535)
+
+
+def _times(picture: Deep, factor: float) -> Deep:
+    """Its colours times `factor`."""
+    return np.asarray(cv2.multiply(picture, (factor, factor, factor, 1.0)), np.uint16)
+
+
+def _upright(pixels: NDArray[Any], frame: av.VideoFrame) -> NDArray[Any]:
     turn = _TURNS.get(frame.rotation % 360)
-    if turn is not None:
-        return np.asarray(cv2.rotate(_pixels(rgb), turn), np.uint8)
-    return _pixels(rgb).copy() if rgb is frame else np.ascontiguousarray(_pixels(rgb))
+    return pixels if turn is None else np.asarray(cv2.rotate(pixels, turn), pixels.dtype)
 
 
-def _pixels(rgb: av.VideoFrame) -> Frame:
-    """The memory of an rgb24 picture itself, which lives as long as this array does."""
+def _pixels(rgb: av.VideoFrame, depth: Any) -> NDArray[Any]:
+    """The memory of a packed RGB picture itself, which lives as long as this array does."""
     plane = rgb.planes[0]
-    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : 3 * rgb.width]
-    return lines.reshape(rgb.height, rgb.width, 3)
+    lines = np.frombuffer(memoryview(plane), depth).reshape(-1, plane.line_size // np.dtype(depth).itemsize)
+    return lines[: rgb.height, : 3 * rgb.width].reshape(rgb.height, rgb.width, 3)
 
 
 def reason(error: Exception) -> str:

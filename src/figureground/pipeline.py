@@ -7,12 +7,11 @@ from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any, Protocol, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Frame, Matte
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]  # uint8; uint16 of a source with as many bits, for sinks that take it
 Compose = Callable[[Frame, Matte, Fraction], Picture]
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from figureground.atomic import atomic_path
 from figureground.encodings import FORMATS, Encoding, encoding_for
 from figureground.errors import FigureGroundError, OutputError
+from figureground.frames import from_deep
 from figureground.tracks import Tracks
 
 
@@ -132,28 +133,39 @@ class VideoSink:
         if encoding.tag and container.format.name in ("mp4", "mov"):
             context.codec_tag = encoding.tag
         self._stream = stream
-        self._pts = -1
+        self._pts, self._count = -1, 0
 
-    def send(self, picture: NDArray[np.uint8], time: Fraction) -> None:
+    def send(self, picture: NDArray[np.uint8] | NDArray[np.uint16], time: Fraction) -> None:
         """Write one (H, W, 3) or, for a transparent file, (H, W, 4) picture, to be shown at `time` seconds."""
-        frame = VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
+        if picture.dtype == np.uint16:
+            deep = from_deep(np.asarray(picture, np.uint16))
+            frame = VideoFrame.from_ndarray(deep, format="rgba64le" if picture.shape[2] == 4 else "rgb48le")
+        else:
+            frame = VideoFrame.from_ndarray(picture, format="rgba" if picture.shape[2] == 4 else "rgb24")
         frame = as_pixels(frame, self._pixels, self._like.colorspace)
+        frame.color_primaries, frame.color_trc = self._like.primaries, self._like.transfer  # ProRes asks each frame
         frame.time_base = self._clock.unit
         # No encoder takes one time twice.
         self._pts = frame.pts = max(self._clock(time) - self._base, self._pts + 1)
         self._container.mux(self._stream.encode(frame))
+        self._count += 1
         if self.tracks is not None:
             self.tracks.copy_until(time)
 
     def finish(self) -> None:
         """Write what the encoder still holds, and the rest of the sound."""
-        self._container.mux(self._stream.encode(None))
+        packets = self._stream.encode(None)
+        if self._count == 1:
+            for packet in packets:  # x265 leaves to chance when a lonely picture is decoded
+                packet.dts = packet.pts
+        self._container.mux(packets)
         if self.tracks is not None:
             self.tracks.finish()
 
 
 def as_pixels(frame: VideoFrame, pixels: str, matrix: int) -> VideoFrame:
-    """An RGB picture in an encoder's pixel format."""
+    """An RGB picture, in 16 bits or 8, in an encoder's pixel format."""
+    deep = frame.format.name.endswith(("48le", "64le"))
     if not pixels.startswith("yuv"):
         return frame.reformat(format=pixels)
     return frame.reformat(
@@ -162,7 +174,8 @@ def as_pixels(frame: VideoFrame, pixels: str, matrix: int) -> VideoFrame:
         dst_color_range=ColorRange.MPEG,
         dst_colorspace=matrix,
         # Several threads write into each other's rows in 10 bits, unless the width is a multiple of 16.
-        threads=1 if pixels.endswith("10le") else 0,
+        threads=1 if deep or pixels.endswith("10le") else 0,
+        interpolation="AREA" if deep else None,  # which finds the colours that `frames.to_deep` has read again
     )
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from av import Packet
 from av.video.reformatter import VideoReformatter
 
-from figureground.arrays import Frame
+from figureground.arrays import Colours, Deep, Frame
 from figureground.errors import VideoError
-from figureground.frames import FFMPEG_ERRORS, colorspace, progressive, reason, to_frame, upright_size
+from figureground.frames import FFMPEG_ERRORS, colorspace, is_deep, progressive, reason, to_deep, to_frame, upright_size
 from figureground.images import MAX_PIXELS
 
 VIDEO_EXTENSIONS = (
@@ -54,6 +54,7 @@ class VideoSource:
         begin: what the file's own clock says at its beginning, in seconds; a recorded broadcast starts anywhere.
         tick: the length of one unit of the file's clock, in seconds; times are rounded to it.
         length: the number of frames the file says or suggests it has; 0 if it does not.
+        deep: whether its pictures have more than 8 bits a channel, all of which `deep_frame` gives.
 
     Raises:
         VideoError: no such file, no video in it, damaged, or cut short.
@@ -63,7 +64,8 @@ class VideoSource:
         self.path = path
         self.time = Fraction(0)
         self._start, self._end = start, end
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._deep_reformatter = VideoReformatter(), VideoReformatter()
+        self._newest: av.VideoFrame | None = None
         self._decoded: Iterator[av.VideoFrame]
         if not os.path.exists(path):
             raise VideoError(f"{path}: no such file")
@@ -109,6 +111,7 @@ class VideoSource:
         self._decoded = chain((first,), self._decoded)
         turned = first.rotation % 360 in (90, 270)
         self.width, self.height = upright_size(first)
+        self.deep = is_deep(first)
         self.colorspace, self.primaries, self.transfer = colorspace(first), first.color_primaries, first.color_trc
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
         self.aspect = 1 / aspect if turned else aspect
@@ -187,11 +190,22 @@ class VideoSource:
                 return
             if self._start is not None and self.time < self._start:
                 continue  # shown before the key frame, though stored behind it
+            self._newest = frame
             with self._naming_damage():
                 picture = to_frame(frame, self.colorspace, self._reformatter)
-            if picture.shape[:2] != (self.height, self.width):  # recordings of a call change their size on the way
-                picture = np.asarray(cv2.resize(picture, (self.width, self.height)), np.uint8)
-            yield picture
+            yield self._sized(picture)
+
+    def deep_frame(self) -> Deep:
+        """The newest frame once more, in 16 bits."""
+        assert self._newest is not None
+        with self._naming_damage():
+            return self._sized(to_deep(self._newest, self.colorspace, self._deep_reformatter))
+
+    def _sized(self, picture: Colours) -> Colours:
+        if picture.shape[:2] == (self.height, self.width):
+            return picture
+        # Recordings of a call change their size on the way.
+        return np.asarray(cv2.resize(picture, (self.width, self.height)), picture.dtype)
 
     @contextmanager
     def _naming_damage(self) -> Iterator[None]:
@@ -203,6 +217,7 @@ class VideoSource:
 
     def close(self) -> None:
         self._container.close()
+        self._newest = None
         self._decoded = iter(())  # the generator holds this and is held by it: nothing would be freed for long
 
     def __enter__(self) -> VideoSource:

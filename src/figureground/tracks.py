@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import count
@@ -11,6 +12,9 @@ from av import AudioFrame, AudioStream, Packet
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
+
+from figureground.frames import FFMPEG_ERRORS
 
 # Sound that FFmpeg counts among a container's codecs but then does not write.
 _REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
@@ -19,14 +23,18 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # What a file says of its own making, not of what it shows.
 _OWN = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_", "_statistics")
 _OWN_VIDEO = ("rotate", "timecode", "alpha_mode", "vendor_id")
+# As what text stands in a container that does not hold the kind it was.
+_TEXT = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
+_NO_TAG = re.compile(rb"<(?!/?[biu]>)")
+_NEEDED = ("language", "title", "alpha_mode", "filename", "mimetype")  # the last two name attached fonts
 LATE = 10  # seconds that sound may stand behind the pictures of its time in a file, when only a part of it is read
 
 
 class Tracks:
-    """The other tracks of `source`, all of them, packet for packet where `into` holds them; sound else re-encoded.
+    """The other tracks of `source`, packet for packet where `into` holds them; else sound and text are converted.
 
     Attributes:
-        notes: what was re-encoded or could not be kept, a few words each.
+        notes: what was re-encoded, converted or could not be kept, a few words each.
 
     Args:
         source: the file with the sound; read from here on.
@@ -57,13 +65,17 @@ class Tracks:
     def _add(self, stream: Stream, source: InputContainer) -> None:
         if stream.type == "video" and stream is source.streams.video[0]:
             return
-        track = None
+        track: _Track | None = None
         if isinstance(stream, AudioStream):
             track = _Copied(stream, self._into) if _holds(self._into, stream) else _Encoded(stream, self._into)
             if isinstance(track, _Encoded):
                 self.notes.append(f"{_called(stream)} re-encoded to {track.codec}")
-        elif stream.type == "subtitle" and _holds(self._into, stream):
-            track = _Copied(stream, self._into)
+        elif isinstance(stream, SubtitleStream):
+            if _holds(self._into, stream):
+                track = _Copied(stream, self._into)
+            elif _is_text(stream):
+                track = _Converted(stream, self._into)
+                self.notes.append(f"{_called(stream)} converted to {_TEXT[self._into.format.name]}")
         elif stream.type == "attachment" and self._into.format.name == "matroska":
             self._into.add_attachment(stream.name or "", stream.mimetype or "", stream.data)  # type: ignore[attr-defined]
             return
@@ -89,6 +101,8 @@ class Tracks:
         self.copy_until(None)
         for track in self._tracks.values():
             track.finish()
+            if isinstance(track, _Converted) and track.unread:
+                self.notes.append(f"{track.called}: {track.unread} that cannot be read left out")
 
     def _next(self) -> Packet[Any] | None:
         for packet in self._packets:
@@ -169,12 +183,58 @@ class _Encoded:
                 self._into.mux(self._stream.encode(piece))
 
 
-_Track = _Copied | _Encoded
+class _Converted:
+    """Subtitles that are text, as text of another kind; what only the old kind can say (fonts, places) goes.
+
+    Attributes:
+        called: the track, as its owner knows it.
+        unread: how many could not be read.
+    """
+
+    def __init__(self, stream: SubtitleStream, into: OutputContainer) -> None:
+        self._into, self._read, self.called = into, stream.codec_context, _called(stream)
+        self._stream = into.add_stream(_TEXT[into.format.name])
+        assert isinstance(self._stream, SubtitleStream)
+        describe(stream, self._stream)
+        self._read.open(strict=False)
+        self._write = self._stream.codec_context
+        self._write.subtitle_header = self._read.subtitle_header
+        self._write.time_base = Fraction(1, 1000)
+        self.unread = 0
+
+    def take(self, packet: Packet[Any]) -> None:
+        try:
+            said = self._read.decode2(packet)
+            content = b"" if said is None else bytes(self._write.encode_subtitle(said))
+            if self._write.name == "webvtt":  # FFmpeg forgets to write it so
+                content = _NO_TAG.sub(b"&lt;", content.replace(b"&", b"&amp;"))
+        except FFMPEG_ERRORS:
+            self.unread += 1
+            return
+        if not content:
+            return  # as MP4 has between two
+        made = Packet(content)
+        made.stream, made.time_base = self._stream, packet.time_base
+        made.pts = made.dts = packet.pts
+        made.duration = packet.duration
+        self._into.mux(made)
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+_Track = _Copied | _Encoded | _Converted
+
+
+def _is_text(stream: SubtitleStream) -> bool:
+    """Whether they are letters, not pictures of letters, and of a kind that is known here."""
+    return stream.codec_context is not None and stream.codec_context.codec.text_sub
 
 
 def _holds(into: OutputContainer, stream: Stream) -> bool:
-    name, container = stream.codec_context.codec.canonical_name, into.format.name
-    return name in into.supported_codecs and not name.startswith(_REFUSED.get(container, ()))
+    codec, container = stream.codec_context.codec, into.format.name
+    names = {codec.name, codec.canonical_name}  # as FFmpeg calls pictures of text pgssub and hdmv_pgs_subtitle
+    return bool(names & into.supported_codecs) and not codec.canonical_name.startswith(_REFUSED.get(container, ()))
 
 
 def describe(stream: Stream, added: Stream) -> None:
@@ -184,6 +244,18 @@ def describe(stream: Stream, added: Stream) -> None:
     if "name" in stream.metadata:  # as which MP4 and MOV give a title that they were given
         added.metadata.setdefault("title", stream.metadata["name"])
     added.disposition = stream.disposition
+
+
+def strip(into: OutputContainer) -> None:
+    """Leave nothing in a file, before anything is written to it, that says when, where and by whom it was made.
+
+    Languages and titles of tracks stay, for one chooses by them, and chapters.
+    """
+    into.metadata.clear()
+    for stream in into.streams:
+        kept = {key: is_ for key, is_ in stream.metadata.items() if key.lower() in _NEEDED}
+        stream.metadata.clear()
+        stream.metadata.update(kept)
 
 
 def _called(stream: Stream) -> str:

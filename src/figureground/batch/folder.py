@@ -27,7 +27,7 @@ class Frames:
         self._folder, self._count = folder, 0
 
     def send(self, picture: Picture, time: Fraction) -> None:
-        """Write one (H, W, 3) RGB or (H, W, 4) RGBA picture."""
+        """Write one (H, W, 3) RGB or (H, W, 4) RGBA picture, of 8 or 16 bits."""
         self._count += 1
         order = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
         _, content = cv2.imencode(".png", cv2.cvtColor(picture, order))

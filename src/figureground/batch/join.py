@@ -17,12 +17,13 @@ from av.container import OutputContainer
 from figureground.atomic import atomic_path
 from figureground.batch.folder import join_folders
 from figureground.batch.options import Options
+from figureground.batch.places import unchanged
 from figureground.batch.plan import Job, matte_path
-from figureground.batch.spans import Span, base_of, segment_name, work_folder
+from figureground.batch.spans import Span, base_of, encoding_of, segment_name, work_folder
 from figureground.encodings import FORMATS
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
-from figureground.tracks import Tracks, describe
+from figureground.tracks import Tracks, describe, strip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
             mattes = [matte_path(part) for part in parts]
             _join(matte_path(job.output), mattes, spans, like, None)
         if job.output.suffix:
-            made = _join(job.output, parts, spans, like, job.input)
+            made = _join(job.output, parts, spans, like, job.input, options.strip_metadata)
+            made = Joined(made.frames, (*_shallow(job, options, like), *made.notes))
         else:
             with writing(job.output):
                 made = Joined(join_folders(job.output, parts), _lost(job.input))
@@ -55,10 +57,19 @@ def join(job: Job, options: Options, spans: Sequence[Span]) -> Joined:
     return made
 
 
-def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoSource, heard: Path | None) -> Joined:
+def _join(
+    path: Path,
+    parts: Sequence[Path],
+    spans: Sequence[Span],
+    like: VideoSource,
+    heard: Path | None,
+    stripped: bool = False,
+) -> Joined:
     clock = Clock(like, spans[0].first, spans[0].origin)
     bases = [base_of(path, clock, span) * clock.unit for span in spans]
     with atomic_path(path) as temporary, writing(path), ExitStack() as opened:
+        if heard is not None:
+            opened.enter_context(unchanged(heard))
         sound = None if heard is None else opened.enter_context(av.open(str(heard.absolute())))
         container = opened.enter_context(av.open(str(temporary), "w", format=FORMATS[path.suffix.lower()]))
         stream = _stream(container, parts[0], like)
@@ -68,6 +79,8 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
             length = None if end is None else end - origin
             describe(sound.streams.video[0], stream)
             tracks = Tracks(sound, container, like.begin + origin, length, cut=origin > 0)
+            if stripped:
+                strip(container)
         count = 0
         for packet in _packets(parts, bases):
             time = (packet.pts or 0) * Fraction(packet.time_base)
@@ -80,6 +93,13 @@ def _join(path: Path, parts: Sequence[Path], spans: Sequence[Span], like: VideoS
             tracks.finish()
         notes = [] if tracks is None else [*_square(parts[0], like), *tracks.notes]
         return Joined(count, tuple(notes))
+
+
+def _shallow(job: Job, options: Options, like: VideoSource) -> Iterator[str]:
+    """Where the source has more than 8 bits a channel: a word if the codec has not."""
+    if like.deep and options.kind != "alpha" and not encoding_of(job, options, like).deep:
+        other = "prores or ffv1" if options.transparent else "hevc or av1"
+        yield f"colours of more than 8 bits written in 8: use --codec {other} to keep them"
 
 
 def _square(part: Path, like: VideoSource) -> Iterator[str]:

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -79,6 +80,7 @@ class Manifest:
         self._lock = Lock()
         self._places = dict[int, int]()  # a hash of the input's name to where its last line begins
         self._lines = 0
+        self._waiting = deque[Entry]()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file, self.alone = _locked(path)  # written without a buffer
@@ -120,29 +122,43 @@ class Manifest:
         return entry if entry is not None and entry.input == name else None
 
     def add(self, entry: Entry) -> None:
-        """
-        Raises:
-            OutputError: it cannot be written.
-        """
-        line = _line(entry)
+        """A line that the disk has no room for is written with the next one, or at the end: there may be room again."""
         with self._lock:
-            at = os.fstat(self._file.fileno()).st_size
+            self._waiting.append(entry)
+            with suppress(OSError):
+                self._write()
+
+    def _write(self) -> None:
+        while self._waiting:
+            entry, at = self._waiting[0], os.fstat(self._file.fileno()).st_size
+            line = _line(entry)
             try:
                 if self._file.write(line) != len(line):
                     raise OSError("the disk is full")
-            except OSError as error:
+            except OSError:
                 self._file.truncate(at)
-                raise OutputError(f"{self.path}: cannot be written ({error.strerror or error})") from error
+                raise
+            self._waiting.popleft()
             self._places[_key(entry.input)] = at
             self._lines += 1
 
     def close(self) -> None:
-        """Leave one line for each input; no file if there is none."""
+        """Leave one line for each input; no file if there is none.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         with self._lock, self._file, self._read:
+            try:
+                self._write()
+            except OSError as error:
+                lost = f"{len(self._waiting)} inputs will be done again"
+                raise OutputError(f"{self.path}: cannot be written ({error.strerror or error}); {lost}") from error
             if not self._places:
                 self.path.unlink(missing_ok=True)
             elif self._lines > len(self._places):
-                with atomic_path(self.path) as temporary, temporary.open("wb") as kept:
+                # Where the disk is full it stays as long as it is.
+                with suppress(OutputError), atomic_path(self.path) as temporary, temporary.open("wb") as kept:
                     for at in sorted(self._places.values()):
                         self._read.seek(at)
                         kept.write(self._read.readline())

@@ -21,7 +21,7 @@ class Options:
         model: a shipped name, an .onnx, .tflite or .xml file, or a TOML that describes one.
         crop: whether pictures are cut down to the person; for cut-outs and alphas.
         margin: what is left around the person then, in hundredths of their longer side.
-        strip_metadata: whether pictures keep nothing but their colour profile.
+        strip_metadata: whether pictures keep nothing but their colour profile, videos no date, place or names.
         codec: of videos, one of `encodings.CODECS`; None: what is usual for the file's name.
         matte: whether a video's matte is written beside its result, too.
         start, end: the part of a video that is wanted, in seconds from its beginning; `end` None: to its end.
@@ -66,6 +66,18 @@ class Options:
             raise SettingError(f"a video from {float(self.start):g} s to {end}: want 0 <= from < to")
         if self.frames is not None and self.frames < 1:
             raise SettingError(f"{self.frames} frames: want 1 or more")
+
+    @property
+    def of_videos(self) -> str:
+        """What of it only means something for videos, as the command line calls it; empty: nothing."""
+        given = {
+            "--codec": self.codec is not None,
+            "--matte": self.matte,
+            "--from": self.start > 0,
+            "--to": self.end is not None,
+            "--frames": self.frames is not None,
+        }
+        return ", ".join(name for name, is_given in given.items() if is_given)
 
     @property
     def transparent(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from figureground.arrays import Mask
 from figureground.backgrounds import Background, Blur
 from figureground.batch.options import Options
+from figureground.batch.places import unchanged
 from figureground.batch.plan import Job
 from figureground.compositor import composite_in_place, deep_on_transparency, on_transparency
 from figureground.engine import Model
@@ -32,9 +33,11 @@ def replace_picture(job: Job, model: Model, options: Options, background: Backgr
 
     Raises:
         ImageError: it cannot be read, or nobody is in it to crop to.
+        ChangedError: it is being written.
         OutputError: the result cannot be written.
     """
-    picture = read_picture(job.input, deep=is_deep(options, job.output.suffix))
+    with unchanged(job.input):
+        picture = read_picture(job.input, deep=is_deep(options, job.output.suffix))
     try:
         pixels, metadata = make_picture(picture, model, options, background)
     except NobodyError as error:

@@ -72,6 +72,8 @@ def _frames(name: str, output: str | None, options: Options, format: RawFormat) 
         raise InputError("--pipe: frames come from standard input and go to standard output; give - as the only input")
     if options.crop:
         raise OutputError("--crop: is for pictures, a video keeps its size; leave it out")
+    if options.of_videos or options.sheet:
+        raise OutputError(f"{options.of_videos or '--sheet'}: only for video files, not for raw frames; leave it out")
     model = open_model(options.model)
     compose = make_compose(options.kind, make_background(options.background) if options.kind == "composite" else None)
 
@@ -89,6 +91,8 @@ def _picture(name: str, output: Path | None, options: Options, format: str | Non
         check_writable(output.parent)
     elif name != STANDARD and is_video(Path(name)):
         raise OutputError(f"{name}: a video cannot go to standard output; name a file, or give its frames to --pipe")
+    if options.of_videos or options.sheet:
+        raise OutputError(f"{options.of_videos or '--sheet'}: only for videos, not for a picture from or to -")
     suffix = output.suffix if output else f".{format}" if format else None if options.kind == "composite" else ".png"
     if suffix is not None:
         check_suffix(output or Path(f"--format {suffix}"), transparent=options.kind == "cutout")

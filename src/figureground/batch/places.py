@@ -15,10 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from figureground.atomic import atomic_path
-from figureground.errors import InputError, MissingExtraError, OutputError
+from figureground.errors import ChangedError, InputError, MissingExtraError, OutputError
 
 # Stores in which a file is there once all of it is: no name for the meantime is needed, and to rename is to copy.
 _WHOLE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf"}
+_CHANGED = "{}: changed or removed while it was read; run again when it is whole"
 _CHANGES = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
@@ -72,6 +73,24 @@ def stamp(place: str) -> Stamp | None:
         raise InputError(f"{place}: cannot be reached ({_first_line(error)})") from error
     changed = next((str(found[key]) for key in _CHANGES if found.get(key)), "")
     return Stamp(int(found.get("size") or 0), changed)
+
+
+@contextmanager
+def unchanged(file: Path) -> Iterator[None]:
+    """A block that reads a file of this machine, which somebody else may be writing.
+
+    Raises:
+        ChangedError: it is another one, or gone, when the block has ended, be it well or because of that.
+    """
+    seen = stamp(str(file))
+    try:
+        yield
+    except Exception as error:
+        if stamp(str(file)) != seen:
+            raise ChangedError(_CHANGED.format(file)) from error
+        raise
+    if stamp(str(file)) != seen:
+        raise ChangedError(_CHANGED.format(file))
 
 
 def is_folder(place: str) -> bool:

@@ -82,6 +82,8 @@ def plan(
         named = [Item(places[0], target)]
     else:
         named = _named(files, target, options, remembered)
+    if options.of_videos and not folders and not any(is_video(Path(item.input)) for item in named):
+        raise OutputError(f"{options.of_videos}: only for videos, and no input is one; leave out what does nothing")
     for item in named:
         if reason := guard.reason(item, options):
             raise OutputError(reason)

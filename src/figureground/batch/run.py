@@ -58,7 +58,8 @@ def replace(
         cluster: a Ray cluster to work on: `local`, `auto`, or its address; empty: this process.
         crop: cut pictures down to the person, for cut-outs and alphas; a picture of nobody fails.
         margin: what is left around the person then, in hundredths of their longer side, 0 to 100.
-        strip_metadata: keep nothing of what pictures say about themselves but their colour profile.
+        strip_metadata: keep nothing of what pictures say about themselves but their colour profile, and of videos
+            nothing but languages and titles of tracks and their chapters.
         codec: of videos: h264, hevc, vp9, av1, prores, ffv1, qtrle or png (a folder); None: what suits the file's name.
         matte: whether a video's matte is written beside its result, as NAME-matte.
         start, end: the part of a video that is wanted, in seconds from its beginning.

@@ -99,6 +99,8 @@ def _from_folder(folder: Path) -> Iterator[tuple[Frame, str]]:
     for number in range(places):
         file = files[(2 * number + 1) * len(files) // (2 * places)]
         picture = np.asarray(cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+        if picture.dtype == np.uint16:
+            picture = cv2.convertScaleAbs(picture, alpha=1 / 257)
         rgba = cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGBA)
         yield _fitted(_on_board(np.asarray(rgba, np.uint8)), 1), file.stem
 

@@ -29,7 +29,8 @@ import av
 from figureground.arrays import Frame, Matte
 from figureground.atomic import atomic_path
 from figureground.backgrounds import Background, make_background
-from figureground.batch.compose import grey_as_rgb, make_compose
+from figureground.batch.compose import Deepened, grey_as_rgb, make_compose, of_deep_frames
+from figureground.batch.content import model_hashes
 from figureground.batch.folder import frames_folder
 from figureground.batch.options import Options
 from figureground.batch.plan import Job, matte_path
@@ -175,9 +176,9 @@ def replace_span(
         return path
     with VideoSource(job.input, span.key, span.end) as source, ExitStack() as sinks:
         # Closed in reverse: the picture's file comes last, and says that the span is done.
-        encoding = encoding_for(job.output, options.transparent, options.codec)
+        encoding = encoding_of(job, options, source)
         sink = sinks.enter_context(_segment(job.output, path, encoding, source, span))
-        compose = _compose(options, span)
+        compose = _compose(options, span, source)
         if options.matte:
             matte = matte_path(job.output)
             mattes = _segment(matte, matte_path(path), encoding_for(matte, False), source, span)
@@ -235,12 +236,20 @@ def base_of(path: Path, clock: Clock, span: Span) -> int:
     return clock(span.start) if FORMATS[path.suffix.lower()] in ("mp4", "mov") else 0
 
 
-def _compose(options: Options, span: Span) -> Compose:
+def encoding_of(job: Job, options: Options, source: VideoSource) -> Encoding:
+    """How the result is encoded; a matte has 8 bits whatever the source has."""
+    return encoding_for(job.output, options.transparent, options.codec, source.deep and options.kind != "alpha")
+
+
+def _compose(options: Options, span: Span, source: VideoSource) -> Compose:
     if options.kind == "alpha":
         return lambda _, matte, __: grey_as_rgb(matte)
     # A background keeps its place from frame to frame, so every span gets its own.
     background = make_background(options.background) if options.kind == "composite" else None
-    return make_compose(options.kind, background and _placed(background, span.first))
+    if background is not None:
+        background = _placed(Deepened(background, source) if source.deep else background, span.first)
+    compose = make_compose(options.kind, background)
+    return of_deep_frames(compose, source) if source.deep else compose
 
 
 def _placed(background: Background, first: Fraction) -> Background:
@@ -284,7 +293,7 @@ def work_folder(job: Job, options: Options) -> Path:
     """
     made = {
         "input": _content(job.input),
-        "model": _content(Path(options.model)) or options.model,
+        "model": model_hashes(options.model),
         "background": _content(Path(options.background)) or options.background,
         "options": [options.kind, options.codec, options.matte, options.frames, str(options.start), str(options.end)],
         "spans": [str(SPAN), str(OVERLAP)],

@@ -10,11 +10,12 @@ from pathlib import Path
 from figureground.batch.folder import check_replaceable
 from figureground.batch.join import Joined, join
 from figureground.batch.options import Options
+from figureground.batch.places import unchanged
 from figureground.batch.plan import Job
 from figureground.batch.sheet import write_sheet
 from figureground.batch.spans import Span, replace_span, split, work_folder
 from figureground.engine import Model
-from figureground.errors import VideoError
+from figureground.errors import ChangedError, VideoError
 
 Progress = Callable[[Path, int, int], None]
 Spread = Callable[[Job, Options, Sequence[Span]], None]
@@ -36,11 +37,14 @@ def replace_video(
 
     Raises:
         VideoError: it cannot be read.
+        ChangedError: it is being written.
         OutputError: the result cannot be written.
     """
     if not job.output.suffix:
         check_replaceable(job.output)
-    spans = split(job.input, options)
+    with unchanged(job.input):
+        spans = split(job.input, options)
+    folder = work_folder(job, options)
     _clear(job, options)
     total, done = sum(span.frames for span in spans), 0
 
@@ -49,15 +53,16 @@ def replace_video(
             progress(job.input, done + count, total)
 
     try:
-        if spread is not None and len(spans) > 1:
-            spread(job, options, spans)
-        else:
-            for span in spans:
-                replace_span(job, options, span, model, sent)
-                done += span.frames
+        with unchanged(job.input):
+            if spread is not None and len(spans) > 1:
+                spread(job, options, spans)
+            else:
+                for span in spans:
+                    replace_span(job, options, span, model, sent)
+                    done += span.frames
         made = join(job, options, spans)
     except BaseException as error:
-        _leave(work_folder(job, options), of_use=not isinstance(error, VideoError))
+        _leave(folder, of_use=not isinstance(error, VideoError | ChangedError))
         raise
     if options.sheet is not None:
         write_sheet(Path(options.sheet), job.output)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from figureground.backgrounds import make_background
+from figureground.batch.content import hashes, model_hashes, sha256
 from figureground.batch.join import Joined
 from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
@@ -18,9 +19,11 @@ from figureground.batch.picture import replace_picture
 from figureground.batch.places import Stamp, fetched, is_url, stamp, stored
 from figureground.batch.plan import Item, Job, is_video
 from figureground.batch.video import Progress, Spread, replace_video
-from figureground.engine import Model
 from figureground.errors import FigureGroundError, OutputError
 from figureground.runtimes.peers import open_model
+
+# As OpenCV, ONNX Runtime and FFmpeg say that there is no memory.
+_NO_MEMORY = ("Insufficient memory", "bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Worker:
         self._background = make_background(options.background) if options.kind == "composite" else None
         self._own = threading.local()
         self._model = open_model(options.model)
-        self.fingerprint = _fingerprint(options, self._model)
+        self.fingerprint = _fingerprint(options)
 
     def stop(self) -> None:
         """Give up videos at their next frame: the call was interrupted."""
@@ -101,17 +104,15 @@ class Worker:
                     return Done(Result(item.input, item.output, "kept"))
             with fetched(item.input) as local:
                 if item.result and local.is_file():
-                    entry = replace(entry, sha256=_sha256(local))
+                    entry = replace(entry, sha256=sha256(local))
                     if task.known is not None and _stands(item, task.known, entry, by_content=True):
                         return Done(
                             Result(item.input, item.output, "kept"), replace(task.known, modified=entry.modified)
                         )
                 made = self._make(item, local)
             entry = replace(entry, output_bytes=(stamp(item.output) or Stamp(0, "")).bytes if item.result else 0)
-        except FigureGroundError as error:
-            return _failed(item, entry, str(error))
-        except Exception as error:  # out of memory, a codec's own error: the other inputs must not suffer
-            return _failed(item, entry, f"{item.input}: {type(error).__name__}: {error}".strip().splitlines()[0])
+        except Exception as error:  # a codec's own, perhaps: the other inputs must not suffer
+            return _failed(item, entry, _reason(item, error))
         seconds = time.perf_counter() - started
         note = "; ".join(made.notes)
         entry = replace(entry, status="done", frames=made.frames, ms=round(1000 * seconds), note=note)
@@ -162,28 +163,28 @@ def _stands(item: Item, known: Entry, now: Entry, by_content: bool = False) -> b
     return there is not None and there.bytes == known.output_bytes
 
 
+def _reason(item: Item, error: Exception) -> str:
+    """Why it failed, in a line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or any(word in str(cause) for word in _NO_MEMORY):
+            return f"{item.input}: there is not enough memory for it; free some, or do fewer at once (--jobs 1)"
+        cause = cause.__cause__
+    if isinstance(error, FigureGroundError):
+        return str(error)
+    return f"{item.input}: {type(error).__name__}: {error}".strip().splitlines()[0]
+
+
 def _failed(item: Item, entry: Entry, reason: str) -> Done:
     return Done(
         Result(item.input, item.output, "failed", reason=reason), replace(entry, reason=reason) if item.result else None
     )
 
 
-def _fingerprint(options: Options, model: Model) -> str:
+def _fingerprint(options: Options) -> str:
     """Where model and background lie does not count, what they are does."""
-    behind = _content(Path(options.background)) if options.kind == "composite" else []
+    behind = hashes(Path(options.background)) if options.kind == "composite" else []
     spec = options.background if options.kind == "composite" and not behind else ""
     asked = asdict(replace(options, model="", background=spec, resume=False))
-    described = _content(model.path.with_suffix(".toml"))  # somebody else's model
-    told = json.dumps([asked, _content(model.path), described, behind], default=str)
+    told = json.dumps([asked, model_hashes(options.model), behind], default=str)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-
-def _content(path: Path) -> list[str]:
-    """Hashes of a file, or of all files of a folder; of neither, nothing."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [_sha256(file) for file in files if file.is_file()]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

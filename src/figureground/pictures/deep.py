@@ -14,13 +14,13 @@ from PIL import ExifTags, Image, TiffTags
 from PIL.PngImagePlugin import putchunk
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from figureground.arrays import Deep
 from figureground.errors import ImageError
 from figureground.images import as_stored
 from figureground.pictures.metadata import XMP_KEYWORD, Metadata
 from figureground.profiles import strips
 
 DEEP_EXTENSIONS = (".png", ".tif", ".tiff")
-Deep = NDArray[np.uint16]
 _TAGS = ExifTags.Base
 _UNASSOCIATED = 2  # TIFF 6.0, ExtraSamples: straight alpha
 

@@ -54,6 +54,21 @@ def open_model(model: str, threads: int = 1) -> Model:
         raise ModelError(f"{error}; for another's model, describe its input in {path}.toml") from error
 
 
+def model_files(model: str) -> list[Path]:
+    """The files of a model that is not shipped: weights, description and what else `open_model` reads.
+
+    Raises:
+        ModelError: its description cannot be read.
+    """
+    asked = Path(model)
+    path, _ = described(asked)
+    path = path / "model.onnx" if path.is_dir() else path
+    others = [asked] if asked.suffix == ".toml" else [path.with_name(f"{path.name}.toml")]
+    if path.suffix == ".xml":
+        others.append(path.with_suffix(".bin"))  # where OpenVINO has the weights
+    return [file for file in (path, *others) if file.is_file()]
+
+
 class DescribedModel:
     """Anybody's segmentation model, run as its description says.
 

@@ -14,21 +14,21 @@ const ORT = join(HERE, "node_modules/onnxruntime-web");
 const ORT_FILES = ["ort-wasm-simd-threaded", "ort-wasm-simd-threaded.asyncify"].flatMap((name) => [`${name}.mjs`, `${name}.wasm`]);
 
 /** Compiled once plain and once with what newer browsers have; `shared`: for memory that several threads share. */
-async function compileKernels(name: string, features: readonly string[], shared: boolean): Promise<Uint8Array> {
-  const source = readFileSync(join(HERE, "kernels", name), "utf8");
+async function compileKernels(names: readonly string[], features: readonly string[], shared: boolean): Promise<Uint8Array> {
+  const sources = Object.fromEntries(names.map((name) => [name, readFileSync(join(HERE, "kernels", name), "utf8")]));
   const memory = shared ? { sharedMemory: true, initialMemory: 1, maximumMemory: MOST_PAGES } : {};
   const enable = ["simd", ...features, ...(shared ? ["threads"] : [])];
   const how = { optimizeLevel: 3, enable, noAssert: true, runtime: "stub", importMemory: true, ...memory };
-  const { error, binary, stderr } = await asc.compileString(source, how as never);
-  if (error !== null || binary === null) throw new Error(`${name}: ${stderr.toString()}`);
+  const { error, binary, stderr } = await asc.compileString(sources, how as never);
+  if (error !== null || binary === null) throw new Error(`${names.join()}: ${stderr.toString()}`);
   return binary;
 }
 
 const MOST_PAGES = 65536; // 4 GB, all there can be
-const KERNELS = await compileKernels("kernels.ts", [], false);
+const KERNELS = await compileKernels(["kernels.ts", "parts.ts", "steady.ts", "lay.ts"], [], false);
 const LAYERS = {
-  layers: [await compileKernels("network.ts", ["relaxed-simd"], false), await compileKernels("network.ts", [], false)],
-  sharedLayers: [await compileKernels("network.ts", ["relaxed-simd"], true), await compileKernels("network.ts", [], true)],
+  layers: [await compileKernels(["network.ts"], ["relaxed-simd"], false), await compileKernels(["network.ts"], [], false)],
+  sharedLayers: [await compileKernels(["network.ts"], ["relaxed-simd"], true), await compileKernels(["network.ts"], [], true)],
 };
 
 function read(path: string): Uint8Array {

@@ -53,12 +53,12 @@ const NOTHING = new Uint8Array(0);
 function* fields(bytes: Uint8Array): Generator<Field> {
   let at = 0;
   const varint = (): number => {
-    let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
+    // None is negative or large in what is read here, so a double will do.
+    for (let [value, scale] = [0, 1]; ; scale *= 128) {
       const byte = bytes[at++];
-      if (byte === undefined || shift > 63n) throw new Error("the model's file is cut off");
-      value |= BigInt(byte & 127) << shift;
-      if (byte < 128) return Number(BigInt.asIntN(64, value));
+      if (byte === undefined) throw new Error("the model's file is cut off");
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
     }
   };
   while (at < bytes.length) {
@@ -142,19 +142,26 @@ function readConstant(bytes: Uint8Array): [string, Constant] {
   return [name, { dims, values }];
 }
 
+/** In plain loops: a worker that reads half a million numbers shows no picture meanwhile. */
 function numbersOf(type: number, raw: Uint8Array): Float32Array {
+  const bytes = type === FLOAT ? 4 : type === FLOAT16 ? 2 : type === INT64 ? 8 : 0;
+  if (bytes === 0) throw new Error(`numbers of type ${type}`);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  if (type === FLOAT) return Float32Array.from({ length: raw.length >> 2 }, (_, one) => view.getFloat32(4 * one, true));
-  if (type === FLOAT16) return Float32Array.from({ length: raw.length >> 1 }, (_, one) => half(view.getUint16(2 * one, true)));
-  if (type === INT64) return Float32Array.from({ length: raw.length >> 3 }, (_, one) => Number(view.getBigInt64(8 * one, true)));
-  throw new Error(`numbers of type ${type}`);
+  const out = new Float32Array(Math.floor(raw.length / bytes));
+  for (let one = 0, at = 0; one < out.length; one++, at += bytes) {
+    if (type === FLOAT16) out[one] = half(view.getUint16(at, true));
+    else out[one] = type === FLOAT ? view.getFloat32(at, true) : Number(view.getBigInt64(at, true));
+  }
+  return out;
 }
+
+const POWERS = Float64Array.from({ length: 32 }, (_, exponent) => 2 ** (Math.max(1, exponent) - 25));
 
 /** A number of 16 bits. */
 function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const part = bits & 1023;
-  if (exponent === 31) return part === 0 ? sign * Infinity : NaN;
-  return sign * (exponent === 0 ? part * 2 ** -24 : (1024 + part) * 2 ** (exponent - 25));
+  if (exponent === 31) return part !== 0 ? NaN : bits & 0x8000 ? -Infinity : Infinity;
+  const size = (exponent === 0 ? part : 1024 + part) * POWERS[exponent]!;
+  return bits & 0x8000 ? -size : size;
 }

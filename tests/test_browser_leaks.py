@@ -19,6 +19,7 @@ from marked import leaked, room, shown
 from marked_network import Fault, save_marked
 
 SIZE = (640, 360)
+MODEL = STATIC.parents[1] / "models" / "small.onnx"
 # Every picture of the canvas for some seconds: how many are looked at, and those with a pixel of the room.
 WATCH = """
 async (seconds) => {
@@ -112,6 +113,23 @@ def test_a_broken_model_shows_the_cover(page: Page, tmp_path: Path, fault: Fault
     pictures, leaks, figures = page.evaluate(WATCH, 2.5)
     assert (pictures > 10, leaks) == (True, 0)
     assert (figures > 0) == (fault != "shape")  # between the faults it goes on
+
+
+def test_the_shipped_network_with_a_broken_weight_shows_the_cover(page: Page, tmp_path: Path) -> None:
+    """On kernels of our own: what is no number goes through all of its layers, and is seen at the end."""
+    onnx = pytest.importorskip("onnx", reason="changing models needs onnx: pip install 'figureground[train]'")
+    model = onnx.load(MODEL)
+    (bias,) = (each for each in model.graph.initializer if each.name == "conv2d:bias:half")
+    values = onnx.numpy_helper.to_array(bias).copy()
+    values[0] = np.nan
+    bias.raw_data = values.tobytes()
+    onnx.save(model, tmp_path / "broken.onnx")
+    use_model(page, tmp_path / "broken.onnx")
+    choose_green(page)
+    begin(page)
+    expect(page.locator("#light-reason")).to_contain_text("no number")
+    expect(page.locator("#figures")).to_contain_text("WebAssembly")  # which ONNX Runtime is not called
+    assert page.evaluate(WATCH, 0.5)[1:] == [0, 0]
 
 
 def test_a_worker_that_hangs_has_its_last_picture_taken_away(page: Page, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 /** What the page needs beside its own code: the model, ONNX Runtime's WebAssembly, the sample clip. None is committed here. */
 
-import asc from "assemblyscript/asc";
+import asc, { type Options } from "assemblyscript/asc";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,8 +18,8 @@ async function compileKernels(names: readonly string[], features: readonly strin
   const sources = Object.fromEntries(names.map((name) => [name, readFileSync(join(HERE, "kernels", name), "utf8")]));
   const memory = shared ? { sharedMemory: true, initialMemory: 1, maximumMemory: MOST_PAGES } : {};
   const enable = ["simd", ...features, ...(shared ? ["threads"] : [])];
-  const how = { optimizeLevel: 3, enable, noAssert: true, runtime: "stub", importMemory: true, ...memory };
-  const { error, binary, stderr } = await asc.compileString(sources, how as never);
+  const how: Options = { optimizeLevel: 3, enable, noAssert: true, runtime: "stub", importMemory: true, ...memory };
+  const { error, binary, stderr } = await asc.compileString(sources, how);
   if (error !== null || binary === null) throw new Error(`${names.join()}: ${stderr.toString()}`);
   return binary;
 }

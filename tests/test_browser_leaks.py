@@ -100,7 +100,7 @@ def test_not_a_pixel_of_the_room_while_it_runs(page: Page, tmp_path: Path) -> No
         page.wait_for_timeout(500)
         if (
             corner is not None
-        ):  # the blur shows the room, and stands until the next frame, which a busy machine has late
+        ):  # the blur shows the room, until the next frame comes
             page.wait_for_function(CORNER_IS, arg=corner)
             found.append(page.evaluate(WATCH, 0.7))
     page.get_by_role("button", name="Cover me").click()

@@ -98,9 +98,7 @@ def test_not_a_pixel_of_the_room_while_it_runs(page: Page, tmp_path: Path) -> No
     for background, corner in (("Blur", None), ("Transparent", "0,0,0,0"), ("Colour", "0,255,0,255")):
         page.get_by_role("radio", name=background).check()
         page.wait_for_timeout(500)
-        if (
-            corner is not None
-        ):  # the blur shows the room, until the next frame comes
+        if corner is not None:  # the blur shows the room, until the next frame comes
             page.wait_for_function(CORNER_IS, arg=corner)
             found.append(page.evaluate(WATCH, 0.7))
     page.get_by_role("button", name="Cover me").click()

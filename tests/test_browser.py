@@ -25,7 +25,7 @@ from figureground.web.server import LOOPBACK, STATIC, make_app
 from serving import serving
 from videos import VP9, counting, make_video
 
-MOST_BYTES = 16_000_000
+MOST_BYTES = 2_000_000
 READ_CANVAS = """
 () => {
   const canvas = document.querySelector("#picture");
@@ -112,9 +112,10 @@ def as_base64(picture: Frame) -> str:
 
 
 CUT_OUT = """
-async (base64) => {
+async ([base64, threads]) => {
   const { cutOut } = await import("/module.js");
-  const png = await cutOut(await (await fetch("data:image/png;base64," + base64)).blob());
+  const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+  const png = await cutOut(new Blob([bytes], { type: "image/png" }), { threads });
   const reader = new FileReader();
   return new Promise((done) => {
     reader.onload = () => done(reader.result.split(",")[1]);
@@ -131,7 +132,7 @@ def test_the_same_alphas_as_in_python(browser: Browser, engine: Engine) -> None:
         page.goto(host)
         for width, height in ((1280, 720), (480, 640), (2600, 1400), (160, 120)):
             picture = portrait(width, height)
-            found = Image.open(io.BytesIO(base64.b64decode(page.evaluate(CUT_OUT, as_base64(picture)))))
+            found = Image.open(io.BytesIO(base64.b64decode(page.evaluate(CUT_OUT, [as_base64(picture), 1]))))
             assert (found.mode, found.size) == ("RGBA", (width, height))
             wanted = cutout(picture, engine(picture))
             apart = np.abs(np.asarray(found).astype(np.int16) - wanted)
@@ -139,6 +140,12 @@ def test_the_same_alphas_as_in_python(browser: Browser, engine: Engine) -> None:
             sure = wanted[..., 3] > 128
             assert apart[sure].mean() < 2, (width, height)
             assert not np.asarray(found)[np.asarray(found)[..., 3] == 0].any()  # nothing of the room in the file
+
+
+def test_threads_change_nothing(page: Page) -> None:
+    assert page.evaluate("crossOriginIsolated")
+    picture = as_base64(portrait(320, 180))
+    assert page.evaluate(CUT_OUT, [picture, 3]) == page.evaluate(CUT_OUT, [picture, 1])
 
 
 def test_camera_and_back(page: Page) -> None:

@@ -19,6 +19,7 @@ from marked import leaked, room, shown
 from marked_network import Fault, save_marked
 
 SIZE = (640, 360)
+MODEL = STATIC.parents[1] / "models" / "small.onnx"
 # Every picture of the canvas for some seconds: how many are looked at, and those with a pixel of the room.
 WATCH = """
 async (seconds) => {
@@ -43,6 +44,13 @@ async (seconds) => {
     await new Promise((next) => setTimeout(next, 15));
   }
   return [pictures, leaks, figures];
+}
+"""
+CORNER_IS = """
+(wanted) => {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.drawImage(document.querySelector("#picture"), 0, 0, 1, 1, 0, 0, 1, 1);
+  return String(context.getImageData(0, 0, 1, 1).data) === wanted;
 }
 """
 
@@ -87,10 +95,11 @@ def test_not_a_pixel_of_the_room_while_it_runs(page: Page, tmp_path: Path) -> No
     expect(page.locator("#light-word")).to_have_text("Live")
     page.get_by_role("button", name="Record").click()
     found = [early, page.evaluate(WATCH, 2)]
-    for background in ("Blur", "Transparent", "Colour"):
+    for background, corner in (("Blur", None), ("Transparent", "0,0,0,0"), ("Colour", "0,255,0,255")):
         page.get_by_role("radio", name=background).check()
         page.wait_for_timeout(500)
-        if background != "Blur":  # which shows the room, blurred
+        if corner is not None:  # the blur shows the room, until the next frame comes
+            page.wait_for_function(CORNER_IS, arg=corner)
             found.append(page.evaluate(WATCH, 0.7))
     page.get_by_role("button", name="Cover me").click()
     expect(page.locator("#light-word")).to_have_text("Covered")
@@ -112,6 +121,23 @@ def test_a_broken_model_shows_the_cover(page: Page, tmp_path: Path, fault: Fault
     pictures, leaks, figures = page.evaluate(WATCH, 2.5)
     assert (pictures > 10, leaks) == (True, 0)
     assert (figures > 0) == (fault != "shape")  # between the faults it goes on
+
+
+def test_the_shipped_network_with_a_broken_weight_shows_the_cover(page: Page, tmp_path: Path) -> None:
+    """On kernels of our own: what is no number goes through all of its layers, and is seen at the end."""
+    onnx = pytest.importorskip("onnx", reason="changing models needs onnx: pip install 'figureground[train]'")
+    model = onnx.load(MODEL)
+    (bias,) = (each for each in model.graph.initializer if each.name == "conv2d:bias:half")
+    values = onnx.numpy_helper.to_array(bias).copy()
+    values[0] = np.nan
+    bias.raw_data = values.tobytes()
+    onnx.save(model, tmp_path / "broken.onnx")
+    use_model(page, tmp_path / "broken.onnx")
+    choose_green(page)
+    begin(page)
+    expect(page.locator("#light-reason")).to_contain_text("no number")
+    expect(page.locator("#figures")).to_contain_text("WebAssembly")  # which ONNX Runtime is not called
+    assert page.evaluate(WATCH, 0.5)[1:] == [0, 0]
 
 
 def test_a_worker_that_hangs_has_its_last_picture_taken_away(page: Page, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 /** What the page needs beside its own code: the model, ONNX Runtime's WebAssembly, the sample clip. None is committed here. */
 
-import asc from "assemblyscript/asc";
+import asc, { type Options } from "assemblyscript/asc";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,14 +13,23 @@ const SAMPLE = join(HERE, "../.cache/sample.webm");
 const ORT = join(HERE, "node_modules/onnxruntime-web");
 const ORT_FILES = ["ort-wasm-simd-threaded", "ort-wasm-simd-threaded.asyncify"].flatMap((name) => [`${name}.mjs`, `${name}.wasm`]);
 
-const KERNELS = await compileKernels(readFileSync(join(HERE, "kernels/kernels.ts"), "utf8"));
-
-async function compileKernels(source: string): Promise<Uint8Array> {
-  const how = { optimizeLevel: 3, enable: ["simd"], noAssert: true, runtime: "stub", importMemory: true };
-  const { error, binary, stderr } = await asc.compileString(source, how as never);
-  if (error !== null || binary === null) throw new Error(`kernels.ts: ${stderr.toString()}`);
+/** Compiled once plain and once with what newer browsers have; `shared`: for memory that several threads share. */
+async function compileKernels(names: readonly string[], features: readonly string[], shared: boolean): Promise<Uint8Array> {
+  const sources = Object.fromEntries(names.map((name) => [name, readFileSync(join(HERE, "kernels", name), "utf8")]));
+  const memory = shared ? { sharedMemory: true, initialMemory: 1, maximumMemory: MOST_PAGES } : {};
+  const enable = ["simd", ...features, ...(shared ? ["threads"] : [])];
+  const how: Options = { optimizeLevel: 3, enable, noAssert: true, runtime: "stub", importMemory: true, ...memory };
+  const { error, binary, stderr } = await asc.compileString(sources, how);
+  if (error !== null || binary === null) throw new Error(`${names.join()}: ${stderr.toString()}`);
   return binary;
 }
+
+const MOST_PAGES = 65536; // 4 GB, all there can be
+const KERNELS = await compileKernels(["kernels.ts", "parts.ts", "steady.ts", "lay.ts"], [], false);
+const LAYERS = {
+  layers: [await compileKernels(["network.ts"], ["relaxed-simd"], false), await compileKernels(["network.ts"], [], false)],
+  sharedLayers: [await compileKernels(["network.ts"], ["relaxed-simd"], true), await compileKernels(["network.ts"], [], true)],
+};
 
 function read(path: string): Uint8Array {
   if (!existsSync(path)) throw new Error(`${path} is absent: run  make web  in the checkout, which makes it`);
@@ -49,6 +58,8 @@ const files = {
   root: "../", // from the folder of built code
   model: hashed("small", read(MODEL), ".onnx"),
   kernels: hashed("kernels", KERNELS, ".wasm"),
+  layers: LAYERS.layers.map((content) => hashed("layers", content, ".wasm")),
+  sharedLayers: LAYERS.sharedLayers.map((content) => hashed("layers", content, ".wasm")),
   sample: hashed("sample", read(SAMPLE), ".webm"),
   ort: `assets/onnxruntime-${version}`,
 };
@@ -65,13 +76,14 @@ export function builtFiles(): Plugin {
       add(files.model, readFileSync(MODEL));
       add(files.sample, readFileSync(SAMPLE));
       add(files.kernels, KERNELS);
+      const layers = [...files.layers, ...files.sharedLayers];
+      [...LAYERS.layers, ...LAYERS.sharedLayers].forEach((content, one) => add(layers[one]!, content));
       // Under their own names: its threads look for them.
       for (const name of ORT_FILES) add(`${files.ort}/${name}`, readFileSync(join(ORT, "dist", name)));
       add("licences.txt", LICENCES);
-      const kept = ["./", "icon.svg", files.model, files.kernels, files.sample, ...Object.keys(bundle).filter((name) => name.startsWith("assets/"))];
-      const early = ORT_FILES.slice(0, 2).map((name) => `${files.ort}/${name}`); // WebGPU's only where it is used
+      const kept = ["./", "icon.svg", files.model, files.kernels, ...layers, files.sample, ...Object.keys(bundle).filter((name) => name.startsWith("assets/"))];
       const worker = readFileSync(join(HERE, "src/service-worker.js"), "utf8");
-      add("service-worker.js", worker.replace("[/* files */]", JSON.stringify([...kept, ...early])));
+      add("service-worker.js", worker.replace("[/* files */]", JSON.stringify(kept)));
     },
   };
 }

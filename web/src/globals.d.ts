@@ -4,7 +4,15 @@
 declare const MODEL_SIZE: number;
 declare const MODEL_SURE: number; // the share of a part that must be sure, for it to stay
 /** Names of built files, below the folder of the page. */
-declare const FILES: { readonly root: string; readonly model: string; readonly kernels: string; readonly ort: string; readonly sample: string };
+declare const FILES: {
+  readonly root: string;
+  readonly model: string;
+  readonly kernels: string;
+  readonly layers: readonly string[]; // the same code for newer and older browsers, the best one first
+  readonly sharedLayers: readonly string[];
+  readonly ort: string;
+  readonly sample: string;
+};
 
 interface MediaStreamTrackProcessor {
   readonly readable: ReadableStream<VideoFrame>;

@@ -30,7 +30,7 @@ function bytesFor(fit: Fit, fine: Fine, near: { width: number; height: number })
 export class Edges {
   /** The frame, RGBA: to be filled, and after `cut` the person on transparent black. */
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;
-  private readonly kernels: Kernels;
+  readonly kernels: Kernels;
   private readonly frame: Placed<Uint8ClampedArray<ArrayBuffer>>;
   private readonly words: Uint32Array;
   private readonly input: Placed<Uint8ClampedArray>;
@@ -46,12 +46,13 @@ export class Edges {
   constructor(
     module: WebAssembly.Module,
     private readonly fit: Fit,
+    more = 0, // bytes of memory for others
   ) {
     const { frameWidth, frameHeight, width, height } = fit;
     const fine = fineOf(frameWidth, frameHeight, width);
     this.near = nearOf(fit);
     const size = this.near.width * this.near.height;
-    const kernels = (this.kernels = new Kernels(module, bytesFor(fit, fine, this.near)));
+    const kernels = (this.kernels = new Kernels(module, bytesFor(fit, fine, this.near) + more));
     this.frame = kernels.bytes(4 * frameWidth * frameHeight);
     this.pixels = this.frame.view;
     this.words = new Uint32Array(this.pixels.buffer, this.frame.at, frameWidth * frameHeight);
@@ -70,6 +71,11 @@ export class Edges {
       near: kernels.axis(this.near.width, frameWidth),
       nearRows: kernels.axis(this.near.height, frameHeight),
     };
+  }
+
+  /** Where the kernels find `pixels`. */
+  get frameAt(): number {
+    return this.frame.at;
   }
 
   /** Forget the frames before. */
@@ -97,7 +103,7 @@ export class Edges {
     const [width, height] = refined === null ? [fit.width, fit.height] : [refined.fine.width, refined.fine.height];
     this.gather(from.view, width, height);
     const { at, pitch, lineOf } = refined?.spans ?? { at: 0, pitch: 0, lineOf: 0 };
-      this.kernels.run.cut(
+    this.kernels.run.cut(
       at, pitch, lineOf, this.frame.at, fit.frameWidth, fit.frameHeight, from.at, width,
       axes.cut, axes.cutRows, colours.at, near.width, axes.near, axes.nearRows,
     );
@@ -181,12 +187,12 @@ class Refined {
     const { at, pitch, lineOf } = this.spans;
     const { left, top, right, bottom } = active.box;
     run.grey(at, pitch, lineOf, this.frame, fit.frameWidth, fine.times, grey.at, fine.width, fine.height);
-      run.pack(
+    run.pack(
       grey.at, fine.width, axes.across, fit.width, axes.downward, fit.height, this.small.at,
       left, top, right, bottom, guided.guide.at, guided.alpha.at,
     );
     if (bottom > top) guided.apply(right - left, bottom - top);
-      run.follow(
+    run.follow(
       at, pitch, lineOf, grey.at, fine.width, fine.height, axes.fine, axes.fineRows,
       guided.slope.at, guided.offset.at, left, top, right, bottom, this.rows, fit.width,
       this.known.at, this.alpha.at, this.columns, pace.up, pace.down, Number(pace.isNew),

@@ -1,11 +1,14 @@
-/** The loops over pixels as WebAssembly: kernels/kernels.ts compiled, and memory laid out for it. */
+/** The loops over pixels as WebAssembly: kernels/ compiled, and memory laid out for it. */
 
 import { axis } from "./planes";
 
-type Call = (...values: number[]) => void;
+type Call = (...values: number[]) => number; // what gives nothing gives undefined
 
-/** What kernels/kernels.ts exports. */
-type Name = "mean" | "fit" | "cells" | "grey" | "pack" | "follow" | "nearby" | "cut" | "input";
+/** What the files of kernels/ export that are compiled together. */
+type Edge = "mean" | "fit" | "cells" | "grey" | "pack" | "follow" | "nearby" | "cut" | "input";
+type Part = "crisp" | "doubt" | "fill" | "drop";
+type Lay = "over" | "stretch";
+type Steady = "around" | "halve" | "compare" | "median" | "fade" | "remember" | "enlarge" | "differ" | "blend";
 
 /** Something in the kernels' memory: its address for them, and as an array for everybody else. */
 export interface Placed<T> {
@@ -17,14 +20,14 @@ const BEGIN = 1024; // below is the kernels' own
 const PAGE = 65536;
 
 export class Kernels {
-  readonly run: Readonly<Record<Name, Call>>;
+  readonly run: Readonly<Record<Edge | Part | Steady | Lay, Call>>;
   private readonly memory: WebAssembly.Memory;
   private next = BEGIN;
 
   /** With memory of so many bytes, which does not grow: arrays on it would be lost. */
   constructor(module: WebAssembly.Module, bytes: number) {
     this.memory = new WebAssembly.Memory({ initial: Math.ceil((bytes + BEGIN) / PAGE) + 1 });
-    this.run = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as Record<Name, Call>;
+    this.run = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as Record<Edge | Part | Steady | Lay, Call>;
   }
 
   floats(length: number): Placed<Float32Array> {

@@ -1,21 +1,21 @@
 /** One stream's way from the network's output to a steady small alpha (live/matting.py). */
 
-import { crisp, Doubt, Plausible, Tidy } from "./alpha";
+import { Plausible, Shaping } from "./alpha";
 import type { Fit } from "./fit";
+import { Kernels } from "./kernels";
 import { Stabiliser } from "./stabiliser";
 
 export class Matting {
   readonly alpha: Float32Array; // (fit.height, fit.width)
-  private readonly doubt: Doubt;
-  private readonly tidy: Tidy;
+  private readonly shaping: Shaping;
   private readonly stabiliser: Stabiliser;
   private readonly plausible = new Plausible();
 
-  constructor(private readonly fit: Fit) {
-    this.alpha = new Float32Array(fit.width * fit.height);
-    this.doubt = new Doubt(fit.inputWidth, fit.inputHeight);
-    this.tidy = new Tidy(fit.width, fit.height);
-    this.stabiliser = new Stabiliser(fit.width, fit.height);
+  constructor(module: WebAssembly.Module, fit: Fit) {
+    const kernels = new Kernels(module, Shaping.bytes(fit) + Stabiliser.bytes(fit));
+    this.shaping = new Shaping(kernels, fit);
+    this.stabiliser = new Stabiliser(kernels, fit, this.shaping.alpha);
+    this.alpha = this.shaping.alpha.view.subarray(0, fit.width * fit.height);
   }
 
   /** Forget the frames before: one of them was wrong, and must not tell what the next ones show. */
@@ -30,11 +30,11 @@ export class Matting {
    * and no longer looks like what it is.
    */
   apply(input: Uint8Array, output: Float32Array, time: number): Float32Array {
-    this.doubt.apply(output);
-    crisp(output, this.fit, this.alpha);
+    this.shaping.output.view.set(output);
+    this.shaping.crisp();
     this.plausible.check(this.alpha);
-    this.tidy.apply(this.alpha);
-    this.stabiliser.apply(input, this.fit.inputWidth, this.alpha, time);
+    this.shaping.tidy();
+    this.stabiliser.apply(input, time);
     return this.alpha;
   }
 }

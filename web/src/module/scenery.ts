@@ -32,13 +32,17 @@ export async function sceneryOf(background: Background): Promise<Scenery> {
   }
 }
 
+/** No larger than is seen, and opaque: what is transparent in it is white, as everywhere in figureground. */
 async function decode(source: ImageBitmapSource): Promise<ImageBitmap> {
   const whole = await createImageBitmap(source);
-  const longest = Math.max(whole.width, whole.height);
-  if (longest <= LONGEST) return whole;
-  const scale = LONGEST / longest;
-  const resizeWidth = Math.max(1, Math.round(whole.width * scale));
-  const smaller = await createImageBitmap(whole, { resizeWidth, resizeHeight: Math.max(1, Math.round(whole.height * scale)), resizeQuality: "high" });
+  const scale = Math.min(1, LONGEST / Math.max(whole.width, whole.height));
+  const size = [whole.width, whole.height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
+  const context = new OffscreenCanvas(...size).getContext("2d", { alpha: false });
+  if (context === null) throw new Error("this browser gives no canvas for a picture");
+  context.fillStyle = "#ffffff";
+  context.fillRect(0, 0, ...size);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(whole, 0, 0, ...size);
   whole.close();
-  return smaller;
+  return context.canvas.transferToImageBitmap();
 }

@@ -1,10 +1,14 @@
-/** Without a graphics card: the person is cut out in memory, the canvas lays it over the scenery. */
+/** Without a graphics card: everything is done in memory, and the canvas is handed whole pictures. */
 
+import { Behind } from "../matting/behind";
 import { RoomBlur, type Rgb } from "../matting/blur";
+
 import { Edges } from "../matting/edges";
 import type { Fit } from "../matting/fit";
 import type { Scenery } from "./messages";
 import { CARD, covering, type Frame, type Painter } from "./painter";
+
+const ROOM = "room"; // no colour's name
 
 type Context = OffscreenCanvasRenderingContext2D;
 
@@ -17,13 +21,12 @@ function contextOf(canvas: OffscreenCanvas, settings: CanvasRenderingContext2DSe
 export class CanvasPainter implements Painter {
   readonly words = "Canvas 2D";
   private readonly context: Context;
-  private readonly layer = contextOf(new OffscreenCanvas(1, 1));
-  private readonly room = contextOf(new OffscreenCanvas(1, 1));
   private reader: Context | null = null;
+  private scaler: Context | null = null; // of pictures behind
   kernels: WebAssembly.Module | null = null;
   private fit: Fit | null = null;
   private parts: Parts | null = null;
-  private hasRoom = false; // whether `room` holds one
+  private holds: ImageBitmap | string | null = null; // what `parts.behind` does: a picture, a colour, or ROOM
 
   constructor(private readonly canvas: OffscreenCanvas) {
     this.context = contextOf(canvas);
@@ -31,11 +34,9 @@ export class CanvasPainter implements Painter {
 
   resize(fit: Fit): void {
     this.fit = fit;
-    this.canvas.width = this.layer.canvas.width = fit.frameWidth;
-    this.canvas.height = this.layer.canvas.height = fit.frameHeight;
-    this.parts = null;
-    this.reader = null;
-    this.hasRoom = false;
+    this.canvas.width = fit.frameWidth;
+    this.canvas.height = fit.frameHeight;
+    this.parts = this.reader = this.scaler = this.holds = null;
   }
 
   reset(): void {
@@ -63,32 +64,41 @@ export class CanvasPainter implements Painter {
 
   paint(input: Uint8Array, alpha: Float32Array, time: number, scenery: Scenery): void {
     const parts = this.ready();
-    parts.edges.cut(alpha, time);
-    if (scenery.kind === "blur") this.keepRoom(parts.blurred(input, alpha, scenery.strength));
-    this.layer.putImageData(parts.image, 0, 0);
-    this.cover(scenery);
-    this.context.drawImage(this.layer.canvas, 0, 0);
+    const { edges, behind, image } = parts;
+    edges.cut(alpha, time);
+    if (scenery.kind !== "transparent") {
+      if (scenery.kind === "blur") {
+        behind.stretch(parts.blurred(input, alpha, scenery.strength));
+        this.holds = ROOM;
+      } else this.hold(scenery);
+      behind.lay(edges.frameAt);
+    }
+    this.context.putImageData(image, 0, 0);
   }
 
   cover(scenery: Scenery): void {
-    const { context, canvas } = this;
+    const { context, canvas, parts } = this;
     if (scenery.kind === "transparent") context.clearRect(0, 0, canvas.width, canvas.height);
-    else if (scenery.kind === "blur" && this.hasRoom) context.drawImage(this.room.canvas, 0, 0, canvas.width, canvas.height);
-    else if (scenery.kind === "picture") {
-      const part = covering(scenery.picture, canvas.width, canvas.height);
-      context.drawImage(scenery.picture, ...part, 0, 0, canvas.width, canvas.height);
-    } else {
+    else if (scenery.kind === "blur" && this.holds === ROOM && parts !== null) context.putImageData(parts.room, 0, 0);
+    else if (scenery.kind === "picture") draw(scenery.picture, context);
+    else {
       context.fillStyle = scenery.kind === "colour" ? scenery.colour : CARD;
       context.fillRect(0, 0, canvas.width, canvas.height);
     }
   }
 
-  private keepRoom({ data, width, height }: Rgb): void {
-    const { canvas } = this.room;
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    this.room.putImageData(new ImageData(data as Uint8ClampedArray<ArrayBuffer>, width, height), 0, 0);
-    this.hasRoom = true;
+  /** Have a colour or a picture in `parts.behind`. */
+  private hold(scenery: { kind: "colour"; colour: string } | { kind: "picture"; picture: ImageBitmap }): void {
+    const { behind, fit } = this.ready();
+    const wanted = scenery.kind === "colour" ? scenery.colour : scenery.picture;
+    if (this.holds === wanted) return;
+    if (typeof wanted === "string") behind.fill(wanted);
+    else {
+      this.scaler ??= contextOf(new OffscreenCanvas(fit.frameWidth, fit.frameHeight), { alpha: false, willReadFrequently: true });
+      draw(wanted, this.scaler);
+      behind.pixels.set(this.scaler.getImageData(0, 0, fit.frameWidth, fit.frameHeight).data);
+    }
+    this.holds = wanted;
   }
 
   private ready(): Parts {
@@ -98,18 +108,28 @@ export class CanvasPainter implements Painter {
   }
 }
 
+/** So that it covers the canvas. */
+function draw(picture: ImageBitmap, context: Context): void {
+  const { width, height } = context.canvas;
+  context.drawImage(picture, ...covering(picture, width, height), 0, 0, width, height);
+}
+
 /** Everything that depends on the frames' size. */
 class Parts {
   readonly edges: Edges;
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;
   readonly image: ImageData;
+  readonly behind: Behind;
+  readonly room: ImageData; // what stands behind
   private blur: { shrink: number; room: RoomBlur } | null = null;
 
   constructor(
     kernels: WebAssembly.Module,
     readonly fit: Fit,
   ) {
-    this.edges = new Edges(kernels, fit);
+    this.edges = new Edges(kernels, fit, Behind.bytes(fit));
+    this.behind = new Behind(this.edges.kernels, fit);
+    this.room = new ImageData(this.behind.pixels, fit.frameWidth, fit.frameHeight);
     this.pixels = this.edges.pixels;
     this.image = new ImageData(this.pixels, fit.frameWidth, fit.frameHeight);
   }

@@ -62,7 +62,7 @@ export class Guard {
 
   private async draw(frame: Frame, time: number, fit: Fit, network: Network): Promise<void> {
     const { painter, meter, input } = this;
-    const matting = (this.matting ??= new Matting(fit));
+    const matting = (this.matting ??= new Matting(network.kernels, fit));
     await painter.load(frame);
     painter.input(input);
     meter.lap("read");

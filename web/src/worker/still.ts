@@ -1,8 +1,9 @@
 /** One photograph: its person as a transparent PNG. */
 
-import { crisp, Doubt, Tidy } from "../matting/alpha";
+import { Shaping } from "../matting/alpha";
 import { Edges } from "../matting/edges";
 import { fitOf } from "../matting/fit";
+import { Kernels } from "../matting/kernels";
 import type { Network } from "./network";
 import { encodePng } from "./png";
 
@@ -13,12 +14,11 @@ export async function cutOutStill(network: Network, picture: ImageBitmap): Promi
   edges.pixels.set(pixelsOf(picture));
   const input = new Uint8Array(3 * fit.inputWidth * fit.inputHeight);
   edges.readInput(input);
-  const alpha = new Float32Array(fit.width * fit.height);
-  const output = await network.run(input, fit);
-  new Doubt(fit.inputWidth, fit.inputHeight).apply(output);
-  crisp(output, fit, alpha);
-  new Tidy(fit.width, fit.height).apply(alpha);
-  edges.cut(alpha, 0);
+  const shaping = new Shaping(new Kernels(network.kernels, Shaping.bytes(fit)), fit);
+  shaping.output.view.set(await network.run(input, fit));
+  shaping.crisp();
+  shaping.tidy();
+  edges.cut(shaping.alpha.view.subarray(0, fit.width * fit.height), 0);
   return encodePng(edges.pixels, width, height);
 }
 

@@ -105,6 +105,17 @@ def expect_corner(page: Page, wanted: tuple[int, ...]) -> None:
     assert tuple(found) == wanted
 
 
+PLAY_LATE = """
+() => {
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = async function () {
+    await play.call(this);
+    await new Promise((done) => setTimeout(done, 600));
+  };
+}
+"""
+
+
 def as_base64(picture: Frame) -> str:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
@@ -193,6 +204,12 @@ def test_backgrounds(page: Page, tmp_path: Path) -> None:
     film = make_video(tmp_path / "film.webm", counting(5), look=VP9)
     page.get_by_label("Add a picture or video").set_input_files(film)
     expect(tile(page, "film.webm")).to_be_checked()
+    page.evaluate(PLAY_LATE)
+    for name in ("Blur", "film.webm", "Colour"):
+        tile(page, name).check()
+    page.wait_for_timeout(1000)
+    expect_corner(page, (0x33, 0x66, 0xCC, 255))  # and not the film, which was asked for before
+    tile(page, "film.webm").check()
     page.get_by_role("button", name="Remove film.webm").click()
     expect(tile(page, "Blur")).to_be_checked()
     expect(tile(page, "film.webm")).to_have_count(0)

@@ -11,6 +11,7 @@ type Show = (background: Background) => Promise<void>;
 let kept: Kept[] = [];
 let show: Show = async () => undefined;
 let current: Background = { kind: "blur" };
+let wishes = 0; // of them only the last is heeded: a video that was slow to begin comes too late
 let slides: ReturnType<typeof setInterval> | undefined;
 let film: HTMLVideoElement | null = null;
 const pictures = new Map<string, string>(); // addresses of thumbnails, by id
@@ -102,17 +103,22 @@ function choose(name: string): void {
 
 /** Put the chosen background behind the person; where it cannot be read, say so and stay with the one before. */
 async function apply(): Promise<void> {
+  const wish = ++wishes;
   clearInterval(slides);
   setTrouble("");
   try {
-    await put(await chosen());
+    const next = await chosen();
+    if (wish === wishes) await put(next);
+    else if (next.kind === "video") next.video.pause();
   } catch (error) {
-    setTrouble(`This background cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+    if (wish === wishes) setTrouble(`This background cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
 async function put(next: Background): Promise<void> {
+  const wish = wishes;
   await show(next);
+  if (wish !== wishes) return;
   current = next;
   if (film !== null && (next.kind !== "video" || next.video !== film)) {
     film.pause();
@@ -156,6 +162,7 @@ async function play(one: Kept): Promise<HTMLVideoElement> {
 }
 
 async function add(files: File[]): Promise<void> {
+  setTrouble("");
   const status = byId("upload-status");
   const wrong: string[] = [];
   let last: Kept | null = null;

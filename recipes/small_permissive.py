@@ -5,7 +5,8 @@
     figureground train DATASET --recipe small_permissive --set backgrounds=free/backgrounds/train \\
         --set start=runs/imagenet_start.keras --output runs/small_permissive
 
-DATASET is free/people of the first command. What it gives is in recipes/README.md.
+DATASET is free/people of the first command. Not shipped: it learns whole bodies, but no faces near the camera
+(recipes/README.md).
 """
 
 from figureground.training.config import Augment, Recipe

@@ -392,3 +392,23 @@ def test_a_compositor_takes_frames_of_another_size() -> None:
         wall.flags.writeable = False
         matte = to_matte(scene.alpha)
         np.testing.assert_array_equal(compositor(scene.frame, matte, wall), Compositor()(scene.frame, matte, wall))
+
+
+def test_sixteen_bits_are_mixed_by_their_shares() -> None:
+    """Of a person of one colour, so that what is nearby is that colour: every alpha, to the level."""
+    matte = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(3, axis=1)
+    person, room = (np.full((16, 48, 3), levels, np.uint16) for levels in ((128 * 257, 0, 65535), (1, 40000, 65535)))
+    share = matte[:, :, None] / 255
+    wanted = np.rint(share * person + (1 - share) * room)
+    got = Compositor()(person, matte, room)
+    assert got.dtype == np.uint16
+    assert np.abs(got - wanted).max() <= 1
+
+
+def test_a_compositor_of_eight_bits_may_be_given_sixteen() -> None:
+    compositor, matte = Compositor(), np.full((20, 30), 255, np.uint8)
+    for depth in (np.uint8, np.uint16, np.uint8):
+        frame = np.full((20, 30, 3), 200, depth)
+        got = compositor(frame, matte, np.zeros_like(frame))
+        assert got.dtype == depth
+        np.testing.assert_array_equal(got, frame)

@@ -412,3 +412,20 @@ def test_a_compositor_of_eight_bits_may_be_given_sixteen() -> None:
         got = compositor(frame, matte, np.zeros_like(frame))
         assert got.dtype == depth
         np.testing.assert_array_equal(got, frame)
+
+
+def test_a_background_that_was_written_over_is_laid_anew() -> None:
+    """As the blurred room is: the same array, another picture."""
+    compositor, scene, wall = Compositor(), make_scene(64, 48), plain(64, 48, (0, 0, 0))
+    matte = to_matte(scene.alpha)
+    compositor(scene.frame, matte, wall)
+    wall[:] = WHITE
+    np.testing.assert_array_equal(compositor(scene.frame, matte, wall), Compositor()(scene.frame, matte, wall))
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1024, 1025, 2049])
+def test_any_number_of_soft_pixels(count: int) -> None:
+    matte = np.zeros((64, 64), np.uint8)
+    matte.reshape(-1)[:count] = 204
+    got = Compositor()(plain(64, 64, (250, 100, 0)), matte, plain(64, 64, (0, 0, 200)))
+    assert np.abs(got[matte > 0].astype(int) - (200, 80, 40)).max() <= 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from figureground.encodings import Encoding, encoding_for
 from figureground.engine import Engine
 from figureground.errors import OutputError
 from figureground.preprocess import to_matte
+from figureground.sinks import VideoSink
+from figureground.sources import VideoSource
 from scenes import plain
 from videos import H264, make_video, read_film, read_sound
 
@@ -227,3 +231,17 @@ def test_one_picture_alone_is_a_video_in_every_codec(tmp_path: Path, red_finder:
         target = tmp_path / f"{codec}-{name}"
         (result,) = replace(source, "#000000", target, model=red_finder, codec=codec, frames=1)
         assert (name, result.status, len([*decoded(target)])) == (name, "done", 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' threads are not looked at")
+def test_av1_does_not_go_before_everything_else_on_the_machine(tmp_path: Path) -> None:
+    """SVT-AV1 sees to that where root runs it, for this thread and what it starts, too."""
+    source = make_video(tmp_path / "in.mp4", [plain(64, 48, (200, 0, 0))] * 3, look=H264)
+    policies = []
+    with VideoSource(source) as frames, av.open(str(tmp_path / "av1.webm"), "w") as container:
+        sink = VideoSink(container, encoding_for(tmp_path / "x.webm", False, "av1"), frames)
+        for frame in frames:
+            sink.send(frame, frames.time)
+            policies.append({os.sched_getscheduler(int(each)) for each in os.listdir("/proc/self/task")})
+        sink.finish()
+    assert policies == [{os.SCHED_OTHER}] * 3

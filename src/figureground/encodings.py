@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,3 +144,32 @@ def suffix_for(suffix: str, transparent: bool, codec: str | None) -> str:
         usual = ".mov" if transparent else ".mp4"
         return suffix if suffix in held and suffix else usual
     return suffix if suffix and codec in held.get(suffix, ()) else _HOME.get(codec, ".mp4")
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Threads come out of the block with the priority they had.
+
+    For root, SVT-AV1 puts the thread that opens it, and all of its own, before everything else on the machine
+    (SCHED_FIFO), for good: the processes that such a thread starts after that, too.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = _first_in_line()
+    try:
+        yield
+    finally:
+        for thread in _first_in_line() - before:
+            with suppress(OSError):  # it has ended
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _first_in_line() -> set[int]:
+    """The threads of this process that Linux runs before all ordinary ones."""
+    found = set()
+    for thread in map(int, os.listdir("/proc/self/task")):
+        with suppress(OSError):
+            if os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                found.add(thread)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from figureground.atomic import atomic_path
-from figureground.encodings import FORMATS, Encoding, encoding_for
+from figureground.encodings import FORMATS, Encoding, encoding_for, ordinary_priority
 from figureground.errors import FigureGroundError, OutputError
 from figureground.frames import from_deep
 from figureground.tracks import Tracks
@@ -147,7 +147,9 @@ class VideoSink:
         frame.time_base = self._clock.unit
         # No encoder takes one time twice.
         self._pts = frame.pts = max(self._clock(time) - self._base, self._pts + 1)
-        self._container.mux(self._stream.encode(frame))
+        with ordinary_priority() if self._count == 0 else nullcontext():  # the first one opens the encoder
+            packets = self._stream.encode(frame)
+        self._container.mux(packets)
         self._count += 1
         if self.tracks is not None:
             self.tracks.copy_until(time)

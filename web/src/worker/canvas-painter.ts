@@ -2,7 +2,6 @@
 
 import { Behind } from "../matting/behind";
 import { RoomBlur, type Rgb } from "../matting/blur";
-
 import { Edges } from "../matting/edges";
 import type { Fit } from "../matting/fit";
 import type { Scenery } from "./messages";

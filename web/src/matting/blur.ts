@@ -52,7 +52,7 @@ export class WeightedBlur {
   }
 
   private smooth(plane: Float32Array, side: number): void {
-    if (this.mean?.side !== side) this.mean = { side, box: new BoxMean(this.out.width, this.out.height, side, true) };
+    if (this.mean?.side !== side) this.mean = { side, box: new BoxMean(this.out.width, this.out.height, side) };
     for (let round = 0; round < ROUNDS; round++) this.mean.box.apply(plane, plane);
   }
 }

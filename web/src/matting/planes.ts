@@ -1,5 +1,5 @@
 /**
- * Arithmetic on planes of numbers, row by row: resizing and box means, in memory that is kept.
+ * Arithmetic on planes of numbers, row by row: the places that resizing reads, and box means, in memory that is kept.
  *
  * All planes are Float32Arrays: a function that is handed arrays of several types takes three times as long.
  */
@@ -38,50 +38,20 @@ function makeAxis(from: number, to: number): Axis {
   return { first, second, share };
 }
 
-/** Columns `from` to before `to` of `source`, (height, width), enlarged vertically only: what lies at target row `y`. */
-export function rowAt(source: Float32Array, width: number, vertical: Axis, y: number, out: Float32Array, from = 0, to = width): void {
-  const top = vertical.first[y]! * width;
-  const bottom = vertical.second[y]! * width;
-  const share = vertical.share[y]!;
-  for (let x = from; x < to; x++) out[x] = source[top + x]! + (source[bottom + x]! - source[top + x]!) * share;
-}
-
-export function resize(source: Float32Array, width: number, height: number, out: Float32Array, toWidth: number, toHeight: number): void {
-  const { first, second, share } = axis(width, toWidth);
-  const vertical = axis(height, toHeight);
-  const row = new Float32Array(width);
-  for (let y = 0, place = 0; y < toHeight; y++) {
-    rowAt(source, width, vertical, y, row);
-    for (let x = 0; x < toWidth; x++, place++) {
-      const left = row[first[x]!]!;
-      out[place] = left + (row[second[x]!]! - left) * share[x]!;
-    }
-  }
-}
-
-/** The place inside of `length` that one beyond the border stands for; mirrored, with the last one `twice` or once. */
-export function mirrored(place: number, length: number, twice: boolean): number {
+/** The place inside of `length` that one beyond the border stands for; mirrored, with the last one twice. */
+function mirrored(place: number, length: number): number {
   if (length === 1) return 0;
-  const beyond = twice ? 1 : 0;
-  const inside = place < 0 ? -place - beyond : place < length ? place : 2 * length - 2 + beyond - place;
+  const inside = place < 0 ? -place - 1 : place < length ? place : 2 * length - 1 - place;
   return Math.min(length - 1, Math.max(0, inside));
 }
 
 /** Sums over windows of `side` along each of the first rows; `padded` has room for a row and `side` more. */
-export function rowSums(
-  source: Float32Array,
-  out: Float32Array,
-  padded: Float32Array,
-  width: number,
-  height: number,
-  side: number,
-  twice: boolean,
-): void {
+function rowSums(source: Float32Array, out: Float32Array, padded: Float32Array, width: number, height: number, side: number): void {
   const before = side >> 1;
   for (let start = 0; start < width * height; start += width) {
-    for (let x = 0; x < before; x++) padded[x] = source[start + mirrored(x - before, width, twice)]!;
+    for (let x = 0; x < before; x++) padded[x] = source[start + mirrored(x - before, width)]!;
     for (let x = 0; x < width; x++) padded[before + x] = source[start + x]!;
-    for (let x = width; x < width + side - before; x++) padded[before + x] = source[start + mirrored(x, width, twice)]!;
+    for (let x = width; x < width + side - before; x++) padded[before + x] = source[start + mirrored(x, width)]!;
     let sum = 0;
     for (let x = 0; x < side; x++) sum += padded[x]!;
     for (let x = 0; x < width; x++) {
@@ -91,7 +61,7 @@ export function rowSums(
   }
 }
 
-/** Means over windows of `side` x `side`; beyond the border the picture is mirrored, with its last row twice or once. */
+/** Means over windows of `side` x `side`; beyond the border the picture is mirrored, with its last row twice. */
 export class BoxMean {
   private readonly sums: Float32Array;
   private readonly column: Float32Array;
@@ -102,7 +72,6 @@ export class BoxMean {
     private readonly width: number,
     private readonly height: number,
     private readonly side: number,
-    private readonly twice: boolean,
   ) {
     this.sums = new Float32Array(width * height);
     this.column = new Float32Array(width);
@@ -111,19 +80,19 @@ export class BoxMean {
 
   /** `out` may be `source`. */
   apply(source: Float32Array, out: Float32Array, width = this.width, height = this.height): void {
-    const { side, twice, sums, column } = this;
-    rowSums(source, sums, this.padded, width, height, side, twice);
+    const { side, sums, column } = this;
+    rowSums(source, sums, this.padded, width, height, side);
     const before = side >> 1;
     const after = side - 1 - before;
     const scale = 1 / (side * side);
     column.fill(0);
     for (let y = -before; y <= after; y++) {
-      const row = mirrored(y, height, twice) * width;
+      const row = mirrored(y, height) * width;
       for (let x = 0; x < width; x++) column[x]! += sums[row + x]!;
     }
     for (let y = 0, place = 0; y < height; y++) {
-      const enter = mirrored(y + 1 + after, height, twice) * width;
-      const leave = mirrored(y - before, height, twice) * width;
+      const enter = mirrored(y + 1 + after, height) * width;
+      const leave = mirrored(y - before, height) * width;
       for (let x = 0; x < width; x++, place++) {
         const sum = column[x]!;
         out[place] = sum * scale;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +170,19 @@ def test_without_a_model_the_camera_is_let_go(page: Page) -> None:
     page.unroute("**/small-*.onnx", absent)
     alert.get_by_role("button", name="Try again").click()
     expect(page.locator("#light-word")).to_have_text("Live")
+
+
+def test_a_press_before_the_program_is_there_waits_for_it(marked_browser: Browser) -> None:
+    def late(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    with static_host(STATIC) as host, marked_browser.new_context(service_workers="block") as context:
+        page = context.new_page()
+        page.route("**/main-*.js", late)
+        page.goto(host)
+        begin(page)
+        expect(page.locator("#light-word")).to_have_text("Live")
 
 
 def test_a_recording_holds_nothing_of_the_room(page: Page, tmp_path: Path) -> None:

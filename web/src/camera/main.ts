@@ -149,3 +149,4 @@ setUpPhoto();
 drawMirror();
 showLight("stopped", "");
 void setUpBackgrounds(async (next) => running?.setBackground(next));
+byId("page").inert = false; // a press before all this would have been lost

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -103,7 +104,7 @@ def part(name: str, clip: Path) -> dict[str, float]:
 def table(clip: Path) -> None:
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        for name in ("throughput", "starting_point", "paced", "load"):
+        for name in PARTS:
             for key, value in part(name, clip).items():
                 found.setdefault(key, []).append(value)
     print(f"1280x720, decoded H.264, small, refined and stabilised, one core; medians of {ROUNDS} rounds (least, most)")
@@ -146,6 +147,21 @@ def paced(clip: Path) -> dict[str, float]:
             "latency p50 (ms)": state["latency_ms"]["p50"],
             "latency p95 (ms)": state["latency_ms"]["p95"],
             "memory (MB)": resident_bytes() / 1e6,
+        }
+
+
+def quarter(clip: Path) -> dict[str, float]:
+    """Asked for no more than a quarter of the core, once it has found out how."""
+    count = Count()
+    with Live(replace(settings(clip), cpu=0.25), SIZE, [count]) as live:
+        wait(live, count, 150)
+        begun, used, before = time.perf_counter(), time.process_time(), count.pictures
+        wait(live, count, count.pictures + 150)
+        seconds = time.perf_counter() - begun
+        print(f"    --cpu 25%: {level(live)}", file=sys.stderr)
+        return {
+            "share of the core with --cpu 25% (%)": 100 * (time.process_time() - used) / seconds,
+            "frames/s then": (count.pictures - before) / seconds,
         }
 
 
@@ -207,7 +223,13 @@ def page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-PARTS = {"throughput": throughput, "paced": paced, "starting_point": starting_point, "load": load}
+PARTS = {
+    "throughput": throughput,
+    "starting_point": starting_point,
+    "paced": paced,
+    "quarter": quarter,
+    "load": load,
+}
 
 if __name__ == "__main__":
     main()

@@ -127,6 +127,7 @@ cp -a out kept
 """
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no disk of its own can be had here")
 def test_a_disk_that_fills_in_the_middle_of_a_folder_and_has_room_again(tmp_path: Path, red_finder: Path) -> None:
     """A disk of 200 kB: what finds room is done, the rest is named; with room the next run does that and no more."""

@@ -185,6 +185,7 @@ def test_ctrl_c_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
     assert progress(tmp_path / "my run")["epoch"] == kept + 1, "and it knew the settings"
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
 def test_a_full_disk_leaves_the_last_checkpoint(dataset: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the full disk; what is written for it is smaller than last.npz."""

@@ -10,7 +10,7 @@ import pytest
 
 from figureground.arrays import Frame, check_matte
 from figureground.errors import FigureGroundError
-from figureground.live.governor import Effort
+from figureground.live.governor import LEVELS
 from figureground.live.matting import Matting
 from marked import Oracle, room, true_alpha
 
@@ -63,7 +63,7 @@ def test_a_matte_has_the_frames_size_whatever_that_is(size: tuple[int, int]) -> 
     matting = Matting(Oracle())  # type: ignore[arg-type]
     for number, at in enumerate((0.45, 0.5, 0.55)):
         frame = room(*size, at, 0.3 * min(1.0, size[0] / size[1]))
-        for effort in (Effort(), Effort(refine=False), Effort(0.75, refine=False)):
+        for effort in (level.effort for level in LEVELS):
             matting.effort = effort
             matte = check_matte(matting(frame, number / 30), like=frame)
             assert matte[-1].max() == 255

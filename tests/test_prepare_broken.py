@@ -238,6 +238,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
         assert "cannot be read" in found["locked"][1]
 
 
+@pytest.mark.usefixtures("uncounted")
 def test_a_full_disk_stops_it_and_room_lets_it_go_on(tmp_path: Path) -> None:
     """No file may grow beyond some size: what the system says then is what it says of a full disk, by another name."""
     source = coco.write(tmp_path / "c", items(tmp_path / "p", 40, ".jpg", 320, 240), "runs")

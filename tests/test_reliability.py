@@ -112,6 +112,7 @@ def in_a_read_only_folder(folder: Path, *command: str) -> subprocess.CompletedPr
     return subprocess.run(line, cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.usefixtures("uncounted")
 def test_a_dataset_that_may_only_be_read_will_do(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", 3, 2)
     if shutil.which("unshare") is None or in_a_read_only_folder(tmp_path, "true").returncode:

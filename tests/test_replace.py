@@ -339,6 +339,7 @@ def open_folder(astronaut: Frame) -> Iterator[Path]:
         (folder / "closed").chmod(0o700)
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
 @pytest.mark.parametrize(
     ("arguments", "reason"),
@@ -374,6 +375,7 @@ def test_a_folder_nobody_can_write_is_told_before_the_work(photo: Path) -> None:
 # ---- when it is cut off
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the full disk: the write fails in the middle just so."""

@@ -11,7 +11,6 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 WINDOW = 1.0  # seconds that are looked at, and the least time between two decisions
-LEAST = 5  # pictures in them, to judge by
 SETTLED = 0.5  # seconds in which all must be well before more is tried
 FAILED = 5.0  # seconds: an upgrade taken back within them has failed
 LONGEST = 30.0  # seconds at most until a failed upgrade is tried again
@@ -32,33 +31,37 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How much is spent: what it is called, how the model is run, and the time that takes, of the first level's."""
+    """What it is called, how the model is run, and what that takes in a second, as a part of what the first takes."""
 
     name: str
     effort: Effort
     guess: float = 1.0
     model: str | None = None  # None: the chosen one
+    rate: float = 1.0  # of the pictures asked for
 
 
 # From the best to the cheapest. Times: processor time of `small` from a 1280x720 frame to its picture, one thread, a
-# moving person; half of the input's sides took no less than three quarters, for its edges are wide to composite.
+# moving person. Full size without refinement took .88, for edges that wide cost the compositor what they saved.
 LEVELS = (
     Level("full", Effort()),
-    Level("no refinement", Effort(refine=False, reuse=2), guess=0.82),
-    Level("smaller input", Effort(0.75, refine=False, reuse=5), guess=0.69),
+    Level("smaller input", Effort(0.75, reuse=2), guess=0.79),
+    Level("smallest input, no refinement", Effort(0.6, refine=False, reuse=5), guess=0.54),
 )
+# The last resort where a share of the processor is asked for: who asks for that wants it more than smooth motion.
+HALF_RATE = replace(LEVELS[-1], name="half the rate", guess=LEVELS[-1].guess / 2, rate=0.5)
 SMALL_OF_BASE = 0.61  # of the time of a picture with `base`, measured likewise
 
 
-def levels_for(model: str) -> tuple[Level, ...]:
-    """The levels for a model: `base` has `small` to fall back to."""
+def levels_for(model: str, cpu: float | None = None) -> tuple[Level, ...]:
+    """The levels for a model, and a share of a core to keep; `base` has `small` to fall back to."""
+    levels = LEVELS if cpu is None else (*LEVELS, HALF_RATE)
     if model != "base":
-        return LEVELS
+        return levels
     share = SMALL_OF_BASE
     below = (
-        replace(level, name=f"small model, {level.name}", guess=level.guess * share, model="small") for level in LEVELS
+        replace(level, name=f"small model, {level.name}", guess=level.guess * share, model="small") for level in levels
     )
-    return (LEVELS[0], *below)
+    return (levels[0], *below)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Governor:
     levels: tuple[Level, ...] = LEVELS
     at: int = 0  # the index of the level in force
     _pictures: deque[tuple[float, float, float]] = field(default_factory=deque)  # when, seconds busy, processor seconds
-    _changed: float = float("-inf")
+    _changed: float | None = None  # when it last did, or began
     _raised: float = float("-inf")  # when it last went up
     _well_since: float | None = None
     _patience: float = SETTLED
@@ -102,13 +105,15 @@ class Governor:
         self._pictures.append((now, busy, processor))
         while self._pictures[0][0] < now - WINDOW:
             self._pictures.popleft()
-        if now - self._changed < WINDOW or len(self._pictures) < LEAST:
+        self._changed = now if self._changed is None else self._changed
+        if now - self._changed < WINDOW:
             return None
         # 1: a picture takes as long as there is until the next.
-        load = self.fps * sum(each[1] for each in self._pictures) / len(self._pictures)
+        there = 1 / (self.fps * self.level.rate)
+        load = sum(each[1] for each in self._pictures) / len(self._pictures) / there
         share = sum(each[2] for each in self._pictures) / WINDOW
         if load > 1:
-            reason = f"a picture takes {1000 * load / self.fps:.0f} ms, {1000 / self.fps:.0f} are there"
+            reason = f"a picture takes {1000 * load * there:.0f} ms, {1000 * there:.0f} are there"
             return self._down(now, load, reason)
         if self.cpu is not None and share > self.cpu:
             reason = f"{share:.0%} of a core are used, {self.cpu:.0%} are allowed"
@@ -141,7 +146,7 @@ class Governor:
         return self._to(now, index, f"{used:.0%} of what may be spent is used")
 
     def _growth(self, index: int) -> float:
-        """How many times as long a picture is expected to take at another level."""
+        """How many times as much is expected to be spent at another level."""
         return self.levels[index].guess / self.level.guess
 
     def _to(self, now: float, index: int, reason: str) -> Decision:

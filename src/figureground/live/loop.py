@@ -212,9 +212,10 @@ class Live:
             shot = self._next_shot(parts.settings)
             if shot is None:
                 continue
-            if self._paced and shot.captured < due - 0.5 / parts.settings.fps:
+            apart = 1 / (parts.settings.fps * self._governor.level.rate)
+            if self._paced and shot.captured < due - 0.5 * apart:
                 continue  # the camera gives more than is asked for
-            due = max(due, shot.captured - 1 / parts.settings.fps) + 1 / parts.settings.fps
+            due = max(due, shot.captured - apart) + apart
             # What is known of one camera's pictures, a frame that waits among it, is nothing to the next one.
             if matting is None or matting.made_of != self._made_of(parts) or camera is not self._camera:
                 camera = self._camera
@@ -344,7 +345,7 @@ class Live:
         return engine, settings.people, settings.stabilise, settings.refine
 
     def _govern(self, settings: Settings) -> None:
-        levels = levels_for(settings.model)
+        levels = levels_for(settings.model, settings.cpu)
         if (settings.fps, settings.cpu, levels) != (self._governor.fps, self._governor.cpu, self._governor.levels):
             self._governor = Governor(settings.fps, settings.cpu, levels)
 

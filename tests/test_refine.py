@@ -119,6 +119,15 @@ def test_a_still_edge_does_not_follow_noise() -> None:
     assert flips[0] < flips[1] / 3
 
 
+def test_a_still_pixel_whose_alpha_hardly_differs_stays_for_ever() -> None:
+    refiner, frame = Refiner(), np.full((180, 320, 3), 90, np.uint8)
+    mattes = [refiner(frame, np.full((45, 80), alpha, np.float32), at) for alpha, at in ((0.6, 0), (0.55, 0.1))]
+    np.testing.assert_array_equal(*mattes)
+    for number in range(20):
+        matte = refiner(frame, np.full((45, 80), 0.95, np.float32), 0.2 + number / 10)
+    assert matte.min() > 240  # but what is known for sure it comes to
+
+
 @pytest.mark.parametrize("time", [-1.0, 0.0, GAP + 0.1])
 def test_a_stream_begins_anew_after_a_gap(time: float) -> None:
     it, refiner = scene(320, 180), Refiner()

@@ -26,6 +26,7 @@ STRETCH = 1.3  # around 0.5: takes away the faint halo that the window spreads
 CHANGED, SMOOTH = 8, 5
 RISE, FALL = 0.7, 0.05  # seconds in which a still pixel follows its alpha up, and down: no ghosts
 JUMP = 0.3  # a larger rise is no noise: what gives the small alpha has thought about it
+IDLE = 0.4  # of what the new alpha lacks of 0 or 1: a still pixel that differs by less stays as it is
 GAP = 0.5  # seconds without a frame: another stream
 Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -139,10 +140,12 @@ class Refiner:
 def _followed(before: Alpha, fine: Alpha, changed: NDArray[np.uint8], passed: float) -> Alpha:
     """`before` on its way to `fine`; it falls faster than it rises."""
     up = cv2.subtract(fine, before)
+    idle = cv2.compare(cv2.absdiff(fine, before), cv2.min(fine, 1 - fine) * np.float32(IDLE), cv2.CMP_LT)
     at_once = cv2.bitwise_or(changed, cv2.compare(up, JUMP, cv2.CMP_GT))
     down = up * np.float32(-math.expm1(-passed / FALL))
     up *= np.float32(-math.expm1(-passed / RISE))
     after = cv2.add(before, cv2.min(up, down, dst=up), dst=up)
+    cv2.copyTo(before, idle, after)
     return cv2.copyTo(fine, at_once, after)
 
 

@@ -16,6 +16,7 @@ const EPSILON: f32 = 1e-3;
 const STRETCH: f32 = 1.3;
 const CHANGED: i32 = 8;
 const JUMP: f32 = 0.3;
+const IDLE: f32 = 0.4;
 const UNKNOWN: i16 = -1000; // in place of a brightness: whatever comes has changed
 
 // @ts-ignore: decorator
@@ -263,7 +264,7 @@ function followRow(
       store<i16>(believed, <i16>around);
       setF(alpha, place, now);
     } else if (step > JUMP) setF(alpha, place, now);
-    else setF(alpha, place, before + step * (step > 0 ? up : down)); // it falls faster than it rises
+    else if (abs<f32>(step) >= IDLE * min<f32>(now, 1 - now)) setF(alpha, place, before + step * (step > 0 ? up : down)); // it falls faster
   }
 }
 

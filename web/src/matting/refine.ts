@@ -4,8 +4,10 @@ import { roundHalfEven } from "./fit";
 import { Kernels, type Placed } from "./kernels";
 
 const SCALE = 2;
-export const CHANGED = 8; // as in kernels.ts
+// These three as in kernels.ts.
+export const CHANGED = 8;
 export const JUMP = 0.3;
+export const IDLE = 0.4;
 const RISE = 0.7;
 const FALL = 0.05;
 const GAP = 0.5;

@@ -1,6 +1,6 @@
 /** The shaders of the WebGL painter: refine.py and compositor.py, pixel by pixel. Row 0 is the top everywhere but on the canvas. */
 
-import { CHANGED, JUMP } from "../matting/refine";
+import { CHANGED, IDLE, JUMP } from "../matting/refine";
 
 const HEAD = `#version 300 es
 precision highp float;
@@ -62,6 +62,7 @@ void main() {
   float up = now - old.r;
   if (pace.z > 0.5 || abs(smoothed - old.g) > ${CHANGED.toFixed(1)}) state = vec4(now, smoothed, 0.0, 1.0);
   else if (up > ${JUMP}) state = vec4(now, old.g, 0.0, 1.0);
+  else if (abs(up) < ${IDLE} * min(now, 1.0 - now)) state = vec4(old, 0.0, 1.0);
   else state = vec4(old.r + min(up * pace.x, up * pace.y), old.g, 0.0, 1.0);
 }`;
 

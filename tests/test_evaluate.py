@@ -230,6 +230,7 @@ def test_json_of_the_command(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     result = json.loads(done.stdout)
+    assert result.pop("licence") == "LicenseRef-figureground-weights"
     latency = result.pop("latency")
     assert latency["pictures"] == 4
     assert 0 < latency["median"] <= latency["p90"]

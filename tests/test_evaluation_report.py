@@ -172,7 +172,9 @@ def test_report_on_the_command_line(dataset: Path, red_finder: Path, tmp_path: P
     done = command(red_finder, dataset, "--peer", "small", "--output", output, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
-    assert [peer["model"] for peer in result["peers"]] == ["small"]
+    (peer,) = result["peers"]
+    assert (peer["model"], peer["licence"]) == ("small", "LicenseRef-figureground-weights")
+    assert result["licence"] is None  # not ours to tell
     assert {gap["measure"] for gap in result["differences"]} >= {"iou", "connectivity"}
     assert [path.name for path in output.parent.iterdir()] == ["report.html"]
     assert f"{result['overall']['iou']:.3f}" in output.read_text(encoding="utf-8")

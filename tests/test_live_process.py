@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -86,6 +87,19 @@ def test_killed_it_leaks_nothing(camera: str) -> None:
         raw = running.stdout.read()
     rest = np.frombuffer(raw[: len(raw) // 3 * 3], np.uint8).reshape(-1, 1, 3)
     assert sum(map(leaked, pictures)) + leaked(rest) == 0
+
+
+def test_it_says_in_json_what_happens(camera: str) -> None:
+    line = [sys.executable, "-m", "figureground", "live", "--camera", camera, "--to", "pipe", "--json"]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        said = []
+        while not said or said[-1].get("light") != "live":
+            said.append(json.loads(running.stderr.readline()))
+        running.terminate()
+    assert [line["reason"] for line in said if line.get("light") == "covered"][0] == "the model is loading"
+    (model,) = (line for line in said if line["event"] == "model")
+    assert (model["model"], model["licence"]) == ("small", "LicenseRef-figureground-weights")
 
 
 BITS, BLOCK = 16, 6  # of a clock of milliseconds in the green of the figure's pixels

@@ -103,7 +103,9 @@ def test_a_folder_keeps_its_tree(tmp_path: Path, astronaut: Frame) -> None:
     assert (ran.code, ran.err) == (0, "")
     made = ["one.png", "trip/clip.mov", "trip/day 1/two.jpg", "trip/day 2/two.jpg"]
     assert sorted(tree(tmp_path / "out")) == made
-    results = json.loads(ran.out)["results"]
+    document = json.loads(ran.out)
+    assert (document["model"], document["licence"]) == ("small", "LicenseRef-figureground-weights")
+    results = document["results"]
     assert [result["output"] for result in results] == [f"out/{name}" for name in made]
     assert [result["frames"] for result in results] == [1, 4, 1, 1]
     assert {result["status"] for result in results} == {"done"}

@@ -19,7 +19,7 @@ import numpy as np
 from figureground.arrays import Alpha, Frame
 from figureground.backgrounds import Blur, Still
 from figureground.compositor import Compositor
-from figureground.engine import Engine
+from figureground.engine import Engine, licence_of
 from figureground.errors import FigureGroundError, MissingExtraError
 from figureground.preprocess import Fit, crisp, tidy, to_input, to_matte
 from figureground.refine import refine
@@ -36,6 +36,8 @@ class Bench:
 
     size: str
     threads: int
+    model: str
+    licence: str | None
     stages: dict[str, float] = field(default_factory=dict)
     frame: float = 0.0
     frame_with_blur: float = 0.0
@@ -56,7 +58,7 @@ def bench(width: int, height: int, threads: int, peers: Path, model: str = "smal
     """
     cv2.setNumThreads(threads)
     frame = _scene(width, height)
-    result = Bench(f"{width}x{height}", threads)
+    result = Bench(f"{width}x{height}", threads, model, licence_of(model))
     ours = _OurFrame(Engine(model, threads), frame)
     others: dict[str, Callable[[], object]] = {}
     makers: dict[str, Callable[[], Callable[[], object]]] = {

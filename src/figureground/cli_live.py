@@ -169,9 +169,8 @@ def _teller(as_json: bool, out: object) -> Callable[[dict[str, object]], object]
     def tell(event: dict[str, object]) -> None:
         if as_json:
             print(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **event}), file=out, flush=True)  # type: ignore[call-overload]
-        else:
-            said = ": ".join(str(event[name]) for name in ("light", "level", "reason", "remedy") if event.get(name))
-            print(f"figureground: {said}", file=sys.stderr, flush=True)
+        elif said := [str(event[name]) for name in ("light", "level", "reason", "remedy") if event.get(name)]:
+            print(f"figureground: {': '.join(said)}", file=sys.stderr, flush=True)
 
     return tell
 

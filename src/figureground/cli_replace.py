@@ -97,11 +97,12 @@ def _files(
     inputs: list[str], output: str | None, options: Options, jobs: int, cluster: str, watch: bool, as_json: bool
 ) -> int:
     from figureground.batch import is_video, results
+    from figureground.engine import licence_of
 
     videos = False
     with (
         progress_bar("inputs/s") as bar,
-        Report(bar, as_json) as report,
+        Report(bar, as_json, {"model": options.model, "licence": licence_of(options.model)}) as report,
         closing(results(inputs, output, options, report.tell, jobs, cluster, watch)) as found,
         suppress(*[KeyboardInterrupt] if watch else []),  # that is how it ends
     ):

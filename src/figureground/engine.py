@@ -204,6 +204,12 @@ def shipped_models() -> dict[str, dict[str, object]]:
     return models
 
 
+def licence_of(model: str) -> str | None:
+    """The licence of a shipped model's weights; None for any other, whose terms are not ours to tell."""
+    card = shipped_models().get(model)
+    return None if card is None else str(card["licence"])
+
+
 def _read(model: str | Path) -> tuple[Path, bytes, bool]:
     """The model's path and content, and whether it is a stranger's; a shipped one's content must have its SHA-256."""
     shipped = shipped_models()

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from fractions import Fraction
@@ -119,12 +119,17 @@ def progress_bar(unit: str) -> Progress:
 class Report:
     """What `replace` says: its results, one by one, and a bar for all inputs and one for each video at work.
 
+    Args:
+        bar: on which that is shown.
+        as_json: one document instead, which begins with what `about` holds.
+
     Attributes:
         failed: whether any input did.
     """
 
-    def __init__(self, bar: Progress, as_json: bool) -> None:
+    def __init__(self, bar: Progress, as_json: bool, about: Mapping[str, object]) -> None:
         self._bar, self._as_json = bar, as_json
+        self._head = json.dumps({**about, "results": []})[: -len("]}")]
         self._whole = bar.add_task("", total=None)
         self._videos: dict[str, TaskID] = {}
         self.failed, self._kept, self._said = False, 0, 0
@@ -144,7 +149,7 @@ class Report:
             self._bar.remove_task(self._videos.pop(str(Path(result.input))))
         self.failed |= result.status == "failed"
         if self._as_json:
-            print(",\n" if self._said else '{"results": [\n', json.dumps(asdict(result)), sep="", end="")
+            print(",\n" if self._said else f"{self._head}\n", json.dumps(asdict(result)), sep="", end="")
             self._said += 1
         elif result.status == "failed":
             complain(result.reason)
@@ -164,6 +169,6 @@ class Report:
         if self._as_json and self._said:
             print("\n]}")
         elif self._as_json and error is None:
-            print('{"results": []}')
+            print(self._head + "]}")
         elif self._kept:
             print(f"{self._kept} kept: done before, and not changed since")

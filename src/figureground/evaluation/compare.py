@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from figureground.data.manifest import read_manifest
+from figureground.engine import licence_of
 from figureground.evaluation.bootstrap import Interval, bootstrap_intervals
 from figureground.evaluation.evaluate import MEASURES, Evaluation, Segment, evaluate, figures
 from figureground.evaluation.latency import PICTURES, latency, latency_of
@@ -108,8 +109,10 @@ def compare_streams(models: dict[str, Segment], path: Path, rate: float, progres
 
 
 def as_json(compared: Comparison | StreamComparison) -> dict[str, Any]:
-    """Every figure as plain data: the model's own at the top, then `peers` and `differences`."""
+    """Every figure as plain data: the model's own at the top, then `peers` and `differences`; each with its licence."""
     figures_of_all = asdict(compared)
+    for each in (figures_of_all["model"], *figures_of_all["peers"]):
+        each["licence"] = licence_of(each["model"])
     ours: dict[str, Any] = figures_of_all.pop("model")
     return ours | figures_of_all
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from figureground.arrays import Frame
 from figureground.camera import Camera, Shot, cameras
-from figureground.engine import Engine, shipped_models
+from figureground.engine import Engine, licence_of, shipped_models
 from figureground.live.ahead import Held, LookAhead
 from figureground.live.figures import Figures, resident_bytes
 from figureground.live.framing import Framing
@@ -114,6 +114,8 @@ class Live:
         with self._changing:
             settings = self._settings.changed(changes)
             parts = make_parts(settings, self.width, self.height, self._now(), self._parts)
+            if self._parts is None or settings.model != self._settings.model:
+                self._event({"event": "model", "model": settings.model, "licence": licence_of(settings.model)})
             self._settings, self._parts = settings, parts
 
     def start(self) -> None:

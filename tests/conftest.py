@@ -52,7 +52,10 @@ def astronaut() -> Frame:
 
 @pytest.fixture
 def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For processes that cannot write: what counts their lines for `make coverage` could not either."""
+    """For processes that cannot write: what counts their lines for `make coverage` could not either.
+
+    With `preexec_fn` they have to be given the environment, too: what counts puts itself back into it after a fork.
+    """
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 

@@ -97,7 +97,7 @@ def test_it_says_in_json_what_happens(camera: str) -> None:
         while not said or said[-1].get("light") != "live":
             said.append(json.loads(running.stderr.readline()))
         running.terminate()
-    assert [line["reason"] for line in said if line.get("light") == "covered"][0] == "the model is loading"
+    assert next(line["reason"] for line in said if line.get("light") == "covered") == "the model is loading"
     (model,) = (line for line in said if line["event"] == "model")
     assert (model["model"], model["licence"]) == ("small", "LicenseRef-figureground-weights")
 

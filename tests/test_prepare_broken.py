@@ -252,7 +252,8 @@ def test_a_full_disk_stops_it_and_room_lets_it_go_on(tmp_path: Path) -> None:
 
 
 def stopped(line: list[str], dataset: Path, limit: int) -> None:
-    full = subprocess.run(line, capture_output=True, text=True, preexec_fn=lambda: small_files(limit))
+    options = {"preexec_fn": lambda: small_files(limit), "env": os.environ.copy()}
+    full = subprocess.run(line, capture_output=True, text=True, **options)
     assert full.returncode == 2
     assert "cannot be written" in full.stderr
     assert len(full.stderr.splitlines()) == 1

@@ -394,7 +394,8 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     save_everything = save_network(tmp_path / "all.onnx", Shape(divisor=1e-3))
-    ran = run(tmp_path, "noise.mp4", "noise.png", "--model", save_everything, "--output", "out", preexec_fn=limit)
+    options = {"preexec_fn": limit, "env": os.environ.copy()}
+    ran = run(tmp_path, "noise.mp4", "noise.png", "--model", save_everything, "--output", "out", **options)
     (tmp_path / "all.onnx").unlink()
     assert ran.code == 1
     assert [line.split(" (")[0] for line in ran.err.splitlines()] == [

@@ -48,8 +48,10 @@ def trainable(recipe: Recipe) -> keras.Model:
         keras.mixed_precision.set_dtype_policy(policy)
     loss = make_loss(recipe.loss, recipe.boundary_weight)
     optimizer = _optimizer(recipe)
+    # Given as a function, the metric would be made within the first step, which TensorFlow then has to trace again.
+    metric = keras.metrics.MeanMetricWrapper(accuracy, "accuracy")
     # XLA makes these networks several times slower on a CPU than TensorFlow's own kernels; JAX has nothing else.
-    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=keras.backend.backend() == "jax")
+    model.compile(optimizer, loss, metrics=[metric], jit_compile=keras.backend.backend() == "jax")
     optimizer.build(model.trainable_variables)  # before any layer is frozen: it must know them all
     if keras.backend.backend() == "jax":
         optimizer.stateless_apply = partial(_apply_to_what_learns, optimizer)

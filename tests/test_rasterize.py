@@ -227,6 +227,18 @@ def test_a_hole_is_cut_out_of_all_outlines(fill: Any) -> None:
     assert not matte[32:].any()
 
 
+@pytest.mark.parametrize("fill", ["coco", "opencv", "pillow"])
+def test_a_hole_is_filled_by_the_rules_of_its_outline(fill: Any) -> None:
+    outline, hole = box(2, 2, 60, 40), [(10.3, 9.6), (40.7, 12.2), (21.1, 33.8)]
+    found = inside(Polygons([outline], [hole], fill=fill))
+    alone = [inside(Polygons([ring], fill=fill)) for ring in (outline, hole)]
+    np.testing.assert_array_equal(found, alone[0] & ~alone[1])
+
+
+def test_three_points_are_enough() -> None:
+    assert inside(Polygons([[(5, 5), (25, 5), (5, 25)]]))[[5, 5, 25, 10], [5, 25, 5, 10]].all()
+
+
 def test_an_outline_longer_than_memory_is_refused() -> None:
     zigzag = [(float(x % 2 * 60), 10 + x / 40_000) for x in range(40_000)]
     assert refusal(Polygons([zigzag])) == "an outline 2400000 pixels long: want at most 2000000"
@@ -255,6 +267,7 @@ def test_a_slanted_far_ring_is_cut_where_its_line_is(across: int, down: int) -> 
 def test_an_ellipse_holds_its_rim() -> None:
     """Centre and ends of both axes are on pixels; one more is outside."""
     found = inside(Ellipse(30, 20, 10, 5))
+    assert rasterize(Ellipse(30, 20, 10, 5), HEIGHT, WIDTH)[1] == ""
     assert found[20, [20, 40]].all()
     assert found[[15, 25], 30].all()
     assert not found[20, [19, 41]].any()
@@ -387,6 +400,7 @@ def test_an_alpha_channel_is_the_matte_unless_the_levels_are(tmp_path: Path) -> 
     pixels = [[[9, 9, 9, 0], [9, 9, 9, 77], [9, 9, 9, 255]]]
     assert read(saved(file, pixels)) == ([[0, 77, 255]], "")
     assert read(MaskFile(file, values=[9])) == ([[255, 255, 255]], "")
+    assert read(MaskFile(file, is_matte=True)) == ([[9, 9, 9]], "")
 
 
 def test_a_mask_file_of_another_size(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 /** One app, two modes: this computer's pipeline, where figureground serves the page, and this page's own camera. */
 
-import "./style.css";
+import "./style/page.css";
+import "./style/controls.css";
+import "./style/backgrounds.css";
+import "./style/figures.css";
+import "./style/camera.css";
 import { byId } from "./dom";
 
 type Mode = "pipeline" | "camera";

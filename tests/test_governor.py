@@ -57,10 +57,22 @@ def test_it_goes_down_as_far_as_needed_in_one_step() -> None:
     assert [decision.level for decision in machine.decisions] == [LEVELS[-1].name]
 
 
-def test_however_slow_the_machine_it_goes_down() -> None:
-    machine = Machine(Governor(30), cost=0.7)
-    machine.run(5)
+@pytest.mark.parametrize("cost", [0.7, 3.0])
+def test_however_slow_the_machine_it_goes_down(cost: float) -> None:
+    machine = Machine(Governor(30), cost)
+    machine.run(8)
     assert machine.governor.level is LEVELS[-1]
+
+
+def test_a_slow_first_picture_after_a_pause_is_nothing_to_judge_by() -> None:
+    machine = Machine(Governor(30), cost=0.010)
+    machine.run(5)
+    machine.now += 20
+    machine.slowdown = 20.0
+    machine.run(0.04)
+    machine.slowdown = 1.0
+    machine.run(5)
+    assert machine.decisions == []
 
 
 def test_it_does_not_hunt() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 WINDOW = 1.0  # seconds that are looked at, and the least time between two decisions
 SETTLED = 0.5  # seconds in which all must be well before more is tried
@@ -102,16 +103,19 @@ class Governor:
             busy: seconds from having the frame to having sent the picture.
             processor: seconds of processor time the whole process took since the last picture.
         """
+        if self._pictures and now - self._pictures[-1][0] > max(WINDOW, 2 * busy):
+            self._pictures.clear()  # a pause: its first picture is slow, and nothing to judge by
         self._pictures.append((now, busy, processor))
-        while self._pictures[0][0] < now - WINDOW:
+        while len(self._pictures) > 2 and self._pictures[0][0] < now - WINDOW:  # a slow machine has no more than two
             self._pictures.popleft()
         self._changed = now if self._changed is None else self._changed
-        if now - self._changed < WINDOW:
+        span = now - self._pictures[0][0]
+        if now - self._changed < WINDOW or span < WINDOW / 2:
             return None
         # 1: a picture takes as long as there is until the next.
         there = 1 / (self.fps * self.level.rate)
         load = sum(each[1] for each in self._pictures) / len(self._pictures) / there
-        share = sum(each[2] for each in self._pictures) / WINDOW
+        share = sum(each[2] for each in islice(self._pictures, 1, None)) / span
         if load > 1:
             reason = f"a picture takes {1000 * load * there:.0f} ms, {1000 * there:.0f} are there"
             return self._down(now, load, reason)

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from figureground.arrays import Frame
 from figureground.engine import Engine
+from figureground.images import write_image
 from figureground.live import Live, Settings
 from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import Service
@@ -48,6 +49,12 @@ def astronaut() -> Frame:
     """A public-domain portrait (NASA, 1999), 256x256; the face lies around row 55, column 110."""
     portrait = cv2.resize(data.astronaut(), (256, 256), interpolation=cv2.INTER_AREA)
     return np.asarray(portrait, np.uint8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, astronaut: Frame) -> Path:
+    write_image(tmp_path / "astro.png", astronaut)
+    return tmp_path / "astro.png"
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from figureground.arrays import Frame
 from figureground.batch.manifest import NAME
 from figureground.images import write_image
+from trees import tree
 from videos import Look, make_video
 
 pytest.importorskip("ray", reason="the cluster needs pip install 'figureground[cluster]'")
@@ -57,8 +58,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found if ".part" not in path.name}
+    return {path: content for path, content in tree(folder).items() if ".part" not in path}
 
 
 def told(folder: Path) -> dict[str, dict[str, Any]]:

@@ -28,6 +28,7 @@ from figureground.errors import InputError, OutputError
 from figureground.images import read_image, write_image
 from networks import Shape, save_network
 from scenes import BLUE, RED, noise, plain
+from trees import tree
 from videos import H264, counting, make_video
 
 COMMAND = [sys.executable, "-m", "figureground", "replace"]
@@ -55,11 +56,6 @@ def again(album: Path, red_finder: Path) -> Callable[..., dict[str, str]]:
     return run
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
 def manifest(folder: Path) -> dict[str, Entry]:
     entries = [*read_manifest(folder / NAME)]
     assert len({entry.input for entry in entries}) == len(entries), "one line an input"
@@ -74,7 +70,7 @@ def test_the_manifest_tells_what_became_of_each(album: Path, again: Callable[...
     make_video(album / "clip.mp4", counting(3), look=H264)
     again()
     entries = manifest(album.parent / "out")
-    assert set(entries) == set(files(album))
+    assert set(entries) == set(tree(album))
     for name, entry in entries.items():
         assert entry.bytes == (album / name).stat().st_size
         assert (entry.status, bool(entry.reason)) == (("failed", True) if name == "bad.jpg" else ("done", False))
@@ -87,7 +83,7 @@ def test_the_manifest_tells_what_became_of_each(album: Path, again: Callable[...
 def test_run_again_it_does_what_is_missing_or_changed(album: Path, again: Callable[..., dict[str, str]]) -> None:
     out = album.parent / "out"
     assert set(again().values()) == {"done"}
-    before = files(out)
+    before = tree(out)
     assert set(again().values()) == {"kept"}
     os.utime(album / "a.png", (1, 1))  # touched, but the same
     write_image(album / "b.jpg", noise(44, 30, seed=9))
@@ -103,7 +99,7 @@ def test_run_again_it_does_what_is_missing_or_changed(album: Path, again: Callab
         "trip/home/e.png": "kept",
         "z.png": "kept",
     }
-    after = files(out)
+    after = tree(out)
     assert {name for name in before if after[name] != before[name]} == {"b.jpg"}
     assert set(manifest(out)) == set(after)
 
@@ -206,11 +202,11 @@ def test_names_stay_when_files_are_added(album: Path, again: Callable[..., dict[
     again(kind="cutout")
     out = album.parent / "out"
     assert (out / "b.png").exists()
-    first = files(out)
+    first = tree(out)
     write_image(album / "b.png", noise(10, 10))
     assert again(kind="cutout")["b.jpg"] == "kept"
-    assert set(files(out)) - set(first) == {"b.png.png"}
-    assert {name: content for name, content in files(out).items() if name in first} == first
+    assert set(tree(out)) - set(first) == {"b.png.png"}
+    assert {name: content for name, content in tree(out).items() if name in first} == first
 
 
 @given(st.lists(NAMES, unique=True), st.data())
@@ -245,7 +241,7 @@ def test_links_hidden_files_and_loops(album: Path, again: Callable[..., dict[str
 def test_results_inside_the_input_folder_are_no_inputs(album: Path, again: Callable[..., dict[str, str]]) -> None:
     first = again(output=album / "out")
     assert again(output=album / "out") == dict.fromkeys(first, "kept")
-    assert set(files(album / "out")) == set(first)
+    assert set(tree(album / "out")) == set(first)
 
 
 def test_results_that_would_fall_on_inputs_are_refused(tmp_path: Path, red_finder: Path) -> None:
@@ -317,7 +313,7 @@ def test_threads_make_the_same_files_as_one(tmp_path: Path, astronaut: Frame) ->
             out = tmp_path / f"out{jobs}{Path(background).stem}"
             found = replace([tmp_path / "in"], background, out, jobs=jobs)
             assert [result.status for result in found] == ["done"] * 25
-            made[jobs] = (files(out), [Path(result.output).relative_to(out) for result in found])
+            made[jobs] = (tree(out), [Path(result.output).relative_to(out) for result in found])
         assert made[1] == made[4]
 
 
@@ -329,7 +325,7 @@ def test_results_come_in_order_and_few_are_at_work(tmp_path: Path, red_finder: P
     with closing(taken):
         assert [Path(next(taken).input).name for _ in range(3)] == ["00.png", "01.png", "02.png"]
         time.sleep(0.3)
-        assert len(files(tmp_path / "out")) <= 12, "nobody works ahead of who asks"
+        assert len(tree(tmp_path / "out")) <= 12, "nobody works ahead of who asks"
 
 
 # ---- killed
@@ -356,7 +352,7 @@ def test_killed_and_run_again_it_is_as_if_nothing_had_been(tmp_path: Path, astro
                 time.sleep(0.005)
             run.kill()
     assert subprocess.run([*line, "out"], cwd=tmp_path, capture_output=True).returncode == 1
-    assert files(tmp_path / "out") == files(tmp_path / "whole"), "no file more, none less, not a byte"
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole"), "no file more, none less, not a byte"
     assert told(tmp_path / "out") == told(tmp_path / "whole")
 
 

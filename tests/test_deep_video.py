@@ -19,6 +19,7 @@ from figureground.arrays import Frame
 from figureground.backgrounds import Blur
 from figureground.batch import replace
 from figureground.compositor import Compositor, composite
+from figureground.encodings import ordinary_priority
 from figureground.hdr import BT2020, HLG, PQ, deepened
 from figureground.images import write_image
 from figureground.preprocess import to_matte
@@ -64,7 +65,7 @@ def deep_video(
     """Four pictures of 10 bits; what their planes hold."""
     planes = planes_of(shown(), tags[0], sampling)
     options = {"x265-params": "log-level=error:lossless=1", "preset": "ultrafast"} if codec == "libx265" else {}
-    with av.open(str(path), "w") as container:
+    with ordinary_priority(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         (stream.width, stream.height), stream.pix_fmt = SIZE, f"yuv{sampling}p10le"
         context = stream.codec_context

@@ -153,21 +153,20 @@ def ordinary_priority() -> Iterator[None]:
     For root, SVT-AV1 puts the thread that opens it, and all of its own, before everything else on the machine
     (SCHED_FIFO), for good: the processes that such a thread starts after that, too.
     """
-    if sys.platform != "linux":
-        yield
-        return
-    before = _first_in_line()
+    before = first_in_line()
     try:
         yield
     finally:
-        for thread in _first_in_line() - before:
+        for thread in first_in_line() - before:
             with suppress(OSError):  # it has ended
                 os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _first_in_line() -> set[int]:
-    """The threads of this process that Linux runs before all ordinary ones."""
-    found = set()
+def first_in_line() -> set[int]:
+    """The threads of this process that Linux runs before all ordinary ones; elsewhere nobody says."""
+    found = set[int]()
+    if sys.platform != "linux":
+        return found
     for thread in map(int, os.listdir("/proc/self/task")):
         with suppress(OSError):
             if os.sched_getscheduler(thread) == os.SCHED_FIFO:

@@ -157,8 +157,8 @@ class VideoSink:
     def finish(self) -> None:
         """Write what the encoder still holds, and the rest of the sound."""
         packets = self._stream.encode(None)
-        if self._count == 1:
-            for packet in packets:  # x265 leaves to chance when a lonely picture is decoded
+        if self._count <= 2:
+            for packet in packets:  # x265 works out at the third picture when one is decoded; before, it is chance
                 packet.dts = packet.pts
         self._container.mux(packets)
         if self.tracks is not None:

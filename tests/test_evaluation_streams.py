@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from figureground.arrays import Alpha, Frame
 from figureground.errors import DatasetError, VideoError
@@ -212,6 +216,23 @@ def test_frames_and_masks_of_other_sizes(tmp_path: Path, name: str, said: str) -
     write_image(write_frames(tmp_path, 3) / name, np.zeros((8, 9), np.uint8))
     with pytest.raises(DatasetError, match=said):
         evaluate_stream(red, tmp_path)
+
+
+def test_frames_that_flicker_are_shown_with_what_flipped(tmp_path: Path, red_finder: Path) -> None:
+    """To the left somebody for certain, to the right what the model calls a person in every other frame."""
+    for number in range(4):
+        frame = plain(96, 64, (255, 0, 0))
+        frame[:, 48:, 0] = (125, 130)[number % 2]
+        write_image(tmp_path / "clip" / f"{number}.png", frame)
+    done = command(red_finder, tmp_path / "clip", "--output", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    shown = [text[at:] for at in (each.start() for each in re.finditer("data:image/", text))]
+    assert text.count("of the still pixels, frame") == len(shown) == 3
+    drawing = Image.open(BytesIO(base64.b64decode(shown[0].partition(",")[2].partition('"')[0])))
+    left, right = (np.asarray(drawing.convert("RGB"))[20:40, columns] for columns in (slice(8, 36), slice(60, 88)))
+    assert left[..., 0].min() > left[..., 2].max(), "red as it was"
+    assert right[..., 2].min() > right[..., 0].max(), "blue: flipped"
 
 
 def test_stream_on_the_command_line(tmp_path: Path, red_finder: Path) -> None:

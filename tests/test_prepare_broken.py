@@ -68,6 +68,16 @@ def run(source: Path, dataset: Path) -> dict[str, tuple[str, str]]:
     return {Path(row["file"]).name.split(".")[0]: (row["action"], row["reason"]) for row in rows}
 
 
+def test_two_corners_are_a_rectangle(tmp_path: Path) -> None:
+    corners = {"points": {"exterior": [[40, 30], [8, 4]], "interior": []}}
+    annotated(tmp_path / "s", "box.png", {"classTitle": "person", "geometryType": "rectangle"} | corners)
+    annotated(tmp_path / "s", "good.png", good())
+    assert run(tmp_path / "s", tmp_path / "d") == {}
+    (item,) = (each for each in read_manifest(tmp_path / "d") if each.id.endswith("box"))
+    y, x = np.nonzero(read_matte(item.mask))
+    assert (x.min(), y.min(), x.max(), y.max(), len(x)) == (8, 4, 40, 30, 33 * 27)
+
+
 def deflated_zeros(size: int) -> bytes:
     deflater, block = zlib.compressobj(9), bytes(1 << 20)
     return b"".join(deflater.compress(block) for _ in range(size >> 20)) + deflater.flush()

@@ -208,6 +208,20 @@ def test_one_upload_at_a_time(address: str, client: httpx.Client) -> None:
     raise AssertionError("no place came free")
 
 
+def test_a_video_and_a_folder_are_shown_by_their_first_picture(tmp_path: Path) -> None:
+    make_video(tmp_path / "film.mp4", [np.full((36, 64, 3), (200, 30, 30), np.uint8)] * 3, look=H264)
+    (tmp_path / "slides").mkdir()
+    (tmp_path / "slides" / "0.txt").write_text("no picture")
+    Image.new("RGB", (64, 36), (200, 30, 30)).save(tmp_path / "slides" / "1.png")
+    for background in ("film.mp4", "slides"):
+        with (
+            living(tmp_path, str(tmp_path / background)) as live,
+            serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+        ):
+            thumbnail = httpx.get(f"{address}/api/backgrounds/given/thumbnail").content
+        assert abs(np.asarray(open_picture(thumbnail)).mean((0, 1)) - (200, 30, 30)).max() < 6
+
+
 def test_what_the_command_line_named_can_be_chosen_again(tmp_path: Path) -> None:
     room, tag = tmp_path / "my room.png", tmp_path / "tag.png"
     Image.new("RGB", (64, 36), (200, 30, 30)).save(room)

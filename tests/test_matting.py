@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from figureground.arrays import Frame, check_matte
+from figureground.arrays import Alpha, Frame, check_matte
+from figureground.compositor import Compositor
 from figureground.errors import FigureGroundError
-from figureground.live.governor import LEVELS
+from figureground.live.governor import LEVELS, Effort
 from figureground.live.matting import Matting
-from marked import Oracle, room, true_alpha
+from marked import Oracle, leaked, room, shown, true_alpha
+from scenes import GREEN, RED, plain
 
 WIDTH, HEIGHT = 320, 180
 
@@ -56,6 +58,47 @@ def test_a_broken_answer_shows_nothing_of_the_room(fault: str, stable: bool, ref
     except (FigureGroundError, TypeError):
         return
     assert not got[outside & (want == 0)].any()
+
+
+THRIFTY = [level.effort for level in LEVELS if level.effort.reuse]
+
+
+class Counting(Oracle):
+    """How often it was asked is counted."""
+
+    asked = 0
+
+    def run(self, picture: Frame) -> Alpha:
+        self.asked += 1
+        return super().run(picture)
+
+
+def watched(effort: Effort, places: list[float], colour: tuple[int, int, int] = RED) -> tuple[int, int, int]:
+    """With the figure at `places` before a room of `colour`: times the network ran, pixels leaked, frames shown."""
+    network = Counting()
+    matting, compositor = Matting(network, stabilise=False), Compositor()  # type: ignore[arg-type]
+    matting.effort, leaks, seen = effort, 0, 0
+    for number, at in enumerate(places):
+        frame = room(1280, 720, at)
+        frame[frame[:, :, 0] == 255] = colour
+        picture = compositor(frame, matting(frame, number / 30), plain(1280, 720, GREEN))
+        leaks, seen = leaks + leaked(picture), seen + shown(picture)
+    return network.asked, leaks, seen
+
+
+@pytest.mark.parametrize("effort", THRIFTY)
+def test_an_alpha_serves_again_while_nobody_moves(effort: Effort) -> None:
+    assert watched(effort, [0.5] * 12) == (12 // (effort.reuse + 1), 0, 12)
+
+
+@pytest.mark.parametrize("effort", THRIFTY)
+@pytest.mark.parametrize("colour", [RED, (97, 0, 0)], ids=["bright", "as dark as the figure"])
+@pytest.mark.parametrize("step", [2, 7, 40])
+def test_an_alpha_serves_nobody_who_moves(effort: Effort, colour: tuple[int, int, int], step: int) -> None:
+    places = [0.4 + number * step / 1280 for number in range(8)]
+    asked, leaks, seen = watched(effort, places, colour)
+    assert (leaks, seen) == (0, 8)
+    assert asked == 8 or step < 7
 
 
 @pytest.mark.parametrize("size", [(320, 180), (1280, 720), (640, 480), (333, 187), (90, 160)])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from figureground.arrays import Frame, Matte
-from figureground.live.matting import CHANGED, Found, Matting, smooth_grey
+from figureground.arrays import Frame, Mask, Matte
+from figureground.live.matting import Found, Matting, changed, smooth
 
 
 @dataclass(slots=True)
@@ -66,6 +64,5 @@ def _agreed(before: Found, this: Found, after: Found) -> Found:
     return replace(this, alpha=np.where(still, np.clip(this.alpha, low, high), this.alpha))
 
 
-def _same(one: Found, other: Found) -> NDArray[np.bool_]:
-    difference = cv2.absdiff(smooth_grey(one.picture), smooth_grey(other.picture))
-    return np.asarray(difference <= CHANGED, np.bool_)
+def _same(one: Found, other: Found) -> Mask:
+    return ~changed(smooth(one.picture), smooth(other.picture))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from figureground.arrays import Alpha, Frame, Matte, check_alpha
+from figureground.arrays import Alpha, Frame, Mask, Matte, check_alpha
 from figureground.engine import Engine
 from figureground.live.governor import Effort
 from figureground.live.plausible import Plausible
@@ -18,7 +17,7 @@ from figureground.preprocess import FAINT, Fit, crisp, enlarge, tidy, to_input, 
 from figureground.refine import Refiner
 from figureground.temporal import Stabiliser
 
-CHANGED = 10  # levels of grey, of a smoothed picture: more than a camera's noise
+CHANGED = 10  # levels in any channel, of a smoothed picture: more than a camera's noise
 AROUND = 9  # pixels a side of the network's input: so near to the person nothing may change for an alpha to serve again
 
 
@@ -115,14 +114,14 @@ class Memory:
     """The last alpha and its picture, for a picture in which the person has not moved since."""
 
     def __init__(self) -> None:
-        self._grey: NDArray[np.uint8] | None = None
+        self._picture: Frame | None = None
         self._alpha: Alpha | None = None
-        self._near: NDArray[np.bool_] = np.zeros((1, 1), np.bool_)
+        self._near: Mask = np.zeros((1, 1), np.bool_)
         self._used = 0
 
     def keep(self, picture: Frame, alpha: Alpha) -> None:
         """Remember what the network found in `picture`."""
-        self._grey, self._alpha, self._used = smooth_grey(picture), alpha.copy(), 0
+        self._picture, self._alpha, self._used = smooth(picture), alpha.copy(), 0
         self._near = cv2.dilate((alpha > FAINT).view(np.uint8), np.ones((AROUND, AROUND), np.uint8)).view(np.bool_)
 
     def again(self, picture: Frame, times: int) -> Alpha | None:
@@ -130,14 +129,19 @@ class Memory:
 
         So whatever it lets through of `picture` looks as it did when the alpha was found. Elsewhere it is 0.
         """
-        if self._alpha is None or self._grey is None or self._used >= times or picture.shape[:2] != self._alpha.shape:
+        if self._alpha is None or self._picture is None or self._used >= times or picture.shape != self._picture.shape:
             return None
-        difference = cv2.absdiff(smooth_grey(picture), self._grey)
-        if ((difference > CHANGED) & self._near).any():
+        if (changed(smooth(picture), self._picture) & self._near).any():
             return None
         self._used += 1
         return self._alpha
 
 
-def smooth_grey(picture: Frame) -> NDArray[np.uint8]:
-    return np.asarray(cv2.blur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (3, 3)), np.uint8)
+def smooth(picture: Frame) -> Frame:
+    return np.asarray(cv2.blur(picture, (3, 3)), np.uint8)
+
+
+def changed(picture: Frame, other: Frame) -> Mask:
+    """Where two smooth pictures differ, in whichever channel: a room may be just as dark as the person before it."""
+    red, green, blue = cv2.split(cv2.absdiff(picture, other))
+    return np.asarray(cv2.max(cv2.max(red, green), blue) > CHANGED, np.bool_)

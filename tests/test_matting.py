@@ -73,10 +73,12 @@ class Counting(Oracle):
         return super().run(picture)
 
 
-def watched(effort: Effort, places: list[float], colour: tuple[int, int, int] = RED) -> tuple[int, int, int]:
+def watched(
+    effort: Effort, places: list[float], colour: tuple[int, int, int] = RED, stabilise: bool = False
+) -> tuple[int, int, int]:
     """With the figure at `places` before a room of `colour`: times the network ran, pixels leaked, frames shown."""
     network = Counting()
-    matting, compositor = Matting(network, stabilise=False), Compositor()  # type: ignore[arg-type]
+    matting, compositor = Matting(network, stabilise=stabilise), Compositor()  # type: ignore[arg-type]
     matting.effort, leaks, seen = effort, 0, 0
     for number, at in enumerate(places):
         frame = room(1280, 720, at)
@@ -99,6 +101,13 @@ def test_an_alpha_serves_nobody_who_moves(effort: Effort, colour: tuple[int, int
     asked, leaks, seen = watched(effort, places, colour)
     assert (leaks, seen) == (0, 8)
     assert asked == 8 or step < 7
+
+
+@pytest.mark.parametrize("effort", [Effort(), *THRIFTY])
+@pytest.mark.parametrize("step", [7, 40, 110])
+def test_a_steadied_alpha_leaves_nobody_behind(effort: Effort, step: int) -> None:
+    places = [0.1 + number * step / 1280 for number in range(8)]
+    assert watched(effort, places, (97, 0, 0), stabilise=True)[1:] == (0, 8)
 
 
 @pytest.mark.parametrize("size", [(320, 180), (1280, 720), (640, 480), (333, 187), (90, 160)])

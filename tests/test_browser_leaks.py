@@ -250,3 +250,53 @@ async ([base64, renderer]) => {
   return out.toDataURL("image/png").split(",")[1];
 }
 """
+
+
+@pytest.mark.parametrize("renderer", ["canvas", "webgl"])
+def test_no_ghost_trails_before_a_room_as_dark_as_the_figure(page: Page, tmp_path: Path, renderer: str) -> None:
+    rooms = []
+    for step in range(8):
+        picture = room(*SIZE, 0.25 + 0.06 * step)
+        picture[picture[:, :, 0] == 255] = (97, 0, 0)
+        data = io.BytesIO()
+        Image.fromarray(picture).save(data, "PNG")
+        rooms.append(base64.b64encode(data.getvalue()).decode())
+    use_model(page, save_marked(tmp_path / "marked.onnx"))
+    trails = page.evaluate(TRAILS, [rooms, renderer])
+    assert len(trails) == 12
+    assert max(trails) < 1500  # pixels of 8,000 that a step uncovers
+
+
+# While the figure goes to the right, how many pixels of the canvas show a little of it more than 12 pixels to its left.
+TRAILS = """
+async ([rooms, renderer]) => {
+  const { createBackgroundStream } = await import("/module.js");
+  const load = async (one) => createImageBitmap(await (await fetch("data:image/png;base64," + one)).blob());
+  const pictures = await Promise.all(rooms.map(load));
+  const still = document.createElement("canvas");
+  [still.width, still.height] = [pictures[0].width, pictures[0].height];
+  const context = still.getContext("2d");
+  const track = still.captureStream(10).getVideoTracks()[0];
+  const canvas = document.createElement("canvas");
+  const background = { kind: "colour", colour: "#00ff00" };
+  const stream = createBackgroundStream(track, { canvas, renderer, background });
+  const seen = new OffscreenCanvas(still.width, still.height).getContext("2d", { willReadFrequently: true });
+  const trails = [];
+  for (let step = 0; trails.length < 12; step++) {
+    context.drawImage(pictures[step % pictures.length], 0, 0);
+    await new Promise((next) => setTimeout(next, 100));
+    seen.drawImage(canvas, 0, 0);
+    const { data, width, height } = seen.getImageData(0, 0, still.width, still.height);
+    let [trail, figure] = [0, 0];
+    for (let row = 0; row < height; row++) {
+      const blues = Array.from({ length: width }, (_, x) => data[4 * (row * width + x) + 2]);
+      const first = blues.findIndex((blue) => blue >= 240);
+      figure += first >= 0;
+      trail += blues.slice(0, Math.max(0, first - 12)).filter((blue) => blue > 12).length;
+    }
+    if (figure > 0) trails.push(trail);
+  }
+  stream.stop();
+  return trails;
+}
+"""

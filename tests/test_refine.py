@@ -105,6 +105,20 @@ def test_where_a_stream_changes_it_has_the_new_alpha() -> None:
     assert largest_difference(refiner(bright, turned, 0.03), to_matte(refine(bright, turned))) <= 1
 
 
+def test_what_a_figure_uncovers_has_the_new_alpha_though_just_as_dark() -> None:
+    red, blue = (97, 0, 0), (0, 0, 255)
+    greys = cv2.cvtColor(np.array([[red, blue]], np.uint8), cv2.COLOR_RGB2GRAY)
+    assert greys[0, 0] == greys[0, 1]
+    refiner = Refiner()
+    for left in range(60, 180, 20):
+        frame = np.full((180, 320, 3), red, np.uint8)
+        frame[40:, left:] = blue
+        alpha = shrunk(np.asarray(frame[:, :, 2] > 0, np.float32), 80, 45)
+        matte, now = refiner(frame, alpha, left / 600), to_matte(refine(frame, alpha))
+        uncovered = slice(60, 180), slice(left - 16, left - 4)
+        assert largest_difference(matte[uncovered], now[uncovered]) <= 1
+
+
 def test_a_still_edge_does_not_follow_noise() -> None:
     it, refiner, rng = scene(320, 180), Refiner(), np.random.default_rng(0)
     alpha = shrunk(it.alpha, 80, 45)

@@ -25,7 +25,7 @@ async function compileKernels(names: readonly string[], features: readonly strin
 }
 
 const MOST_PAGES = 65536; // 4 GB, all there can be
-const KERNELS = await compileKernels(["kernels.ts", "parts.ts", "steady.ts", "lay.ts"], [], false);
+const KERNELS = await compileKernels(["kernels.ts", "follow.ts", "parts.ts", "steady.ts", "lay.ts"], [], false);
 const LAYERS = {
   layers: [await compileKernels(["network.ts"], ["relaxed-simd"], false), await compileKernels(["network.ts"], [], false)],
   sharedLayers: [await compileKernels(["network.ts"], ["relaxed-simd"], true), await compileKernels(["network.ts"], [], true)],

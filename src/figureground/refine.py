@@ -22,12 +22,14 @@ RADIUS = 2  # pixels of the network's resolution, of the window in which alpha f
 EPSILON = 1e-3  # of brightness in [0, 1], squared: fainter texture does not count as an edge
 SCALE = 2  # about so many times the network's resolution are looked at: more shows no better in the figures
 STRETCH = 1.3  # around 0.5: takes away the faint halo that the window spreads
-# Levels of 255 by which a pixel of a stream, a mean of SMOOTH x SMOOTH, must differ from when its alpha was believed.
+# Levels of 255 in any channel by which a pixel of a stream, a mean of SMOOTH x SMOOTH, must differ from when its alpha
+# was believed: a wall may be just as dark as the person who uncovers it.
 CHANGED, SMOOTH = 8, 5
 RISE, FALL = 0.7, 0.05  # seconds in which a still pixel follows its alpha up, and down: no ghosts
 JUMP = 0.3  # a larger rise is no noise: what gives the small alpha has thought about it
 IDLE = 0.4  # of what the new alpha lacks of 0 or 1: a still pixel that differs by less stays as it is
 GAP = 0.5  # seconds without a frame: another stream
+_NOTHING, _CHANGED = (0, 0, 0), (CHANGED, CHANGED, CHANGED)
 Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
@@ -46,7 +48,7 @@ def refine(frame: Frame, alpha: Alpha) -> Alpha:
         return cv2.resize(alpha, frame.shape[1::-1])
     box = _Box.of(frame, alpha)
     out = np.zeros(frame.shape[:2], np.float32)
-    out[box.full] = cv2.resize(_fine(_grey(frame, box), alpha[box.small]), _size(box.full))
+    out[box.full] = cv2.resize(_fine(_grey(_seen(frame, box)), alpha[box.small]), _size(box.full))
     return out
 
 
@@ -65,7 +67,7 @@ def refined_levels(frame: Frame, alpha: Alpha, most: int = 255) -> Levels:
         return enlarged_levels(alpha, frame.shape[1], frame.shape[0], most)
     box = _Box.of(frame, alpha)
     out = np.zeros(frame.shape[:2], np.uint8 if most == 255 else np.uint16)
-    _enlarge_into(out[box.full], _fine(_grey(frame, box), alpha[box.small]), most)
+    _enlarge_into(out[box.full], _fine(_grey(_seen(frame, box)), alpha[box.small]), most)
     return out
 
 
@@ -112,7 +114,8 @@ class Refiner:
         self._time = -math.inf
         # At the resolution that is looked at: what each pixel looked like when its alpha was believed, that alpha, and
         # 255 where nobody was near in the frame before.
-        self._known, self._fine, self._new = (np.empty((1, 1), kind) for kind in (np.uint8, np.float32, np.uint8))
+        self._known, self._new = np.empty((1, 1, 3), np.uint8), np.empty((1, 1), np.uint8)
+        self._fine = np.empty((1, 1), np.float32)
 
     def __call__(self, frame: Frame, alpha: Alpha, time: float | Fraction) -> Matte:
         """As `refine`, for the next frame of the stream, in 8 bits; `time` in seconds."""
@@ -120,13 +123,13 @@ class Refiner:
         if _nothing_to_add(frame, alpha):
             return to_matte(cv2.resize(alpha, frame.shape[1::-1]))
         box = _Box.of(frame, alpha)
-        grey = _grey(frame, box)
-        fine, smooth = _fine(grey, alpha[box.small]), cv2.blur(grey, (SMOOTH, SMOOTH))
+        colours = _seen(frame, box)
+        fine, smooth = _fine(_grey(colours), alpha[box.small]), cv2.blur(colours, (SMOOTH, SMOOTH))
         if self._fine.shape != box.shape or not 0 < passed <= GAP:
-            self._known, self._fine = np.zeros(box.shape, np.uint8), np.zeros(box.shape, np.float32)
+            self._known, self._fine = np.zeros((*box.shape, 3), np.uint8), np.zeros(box.shape, np.float32)
             self._new = np.full(box.shape, 255, np.uint8)
         known, before = self._known[box.fine], self._fine[box.fine]
-        changed = cv2.compare(cv2.absdiff(smooth, known), CHANGED, cv2.CMP_GT)
+        changed = cv2.bitwise_not(cv2.inRange(cv2.absdiff(smooth, known), _NOTHING, _CHANGED))
         cv2.bitwise_or(changed, self._new[box.fine], dst=changed)
         cv2.copyTo(smooth, changed, known)
         after = _followed(before, fine, changed, passed)
@@ -198,12 +201,16 @@ def _size(part: _Part) -> tuple[int, int]:
     return columns.stop - columns.start, rows.stop - rows.start
 
 
-def _grey(frame: Frame, box: _Box) -> NDArray[np.uint8]:
-    """The frame's brightness in the box."""
+def _seen(frame: Frame, box: _Box) -> Frame:
+    """What is looked at: the frame in the box."""
     part = frame[box.full]
     if box.full != box.fine:
-        part = cv2.resize(part, _size(box.fine), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+        part = np.asarray(cv2.resize(part, _size(box.fine), interpolation=cv2.INTER_AREA), np.uint8)
+    return part
+
+
+def _grey(colours: Frame) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _fine(grey: NDArray[np.uint8], alpha: Alpha) -> Alpha:

@@ -14,10 +14,6 @@ const RADIUS: i32 = 2;
 const SIDE: i32 = 5;
 const EPSILON: f32 = 1e-3;
 const STRETCH: f32 = 1.3;
-const CHANGED: i32 = 8;
-const JUMP: f32 = 0.3;
-const IDLE: f32 = 0.4;
-const UNKNOWN: i16 = -1000; // in place of a brightness: whatever comes has changed
 
 // @ts-ignore: decorator
 @inline
@@ -136,33 +132,6 @@ export function cells(plane: usize, width: i32, height: i32, low: usize, high: u
   }
 }
 
-/** The brightness at (width, height), as bytes, near what is active: means over `times` x `times` pixels of an RGBA frame. */
-export function grey(
-  spans: usize, pitch: i32, lineOf: usize, frame: usize, stride: i32, times: i32, out: usize, width: i32, height: i32,
-): void {
-  for (let y: i32 = 0; y < height; y++) {
-    const line = spans + (<usize>(i(lineOf, y) * pitch) << 2);
-    for (let span: i32 = 0; span < load<i32>(line); span++) {
-      const at = line + 4 + (<usize>span << 4);
-      if (load<i32>(at, 12) != 0) greyRow(frame, stride, times, out, width, y, load<i32>(at), load<i32>(at, 4));
-    }
-  }
-}
-
-function greyRow(frame: usize, stride: i32, times: i32, out: usize, width: i32, y: i32, from: i32, to: i32): void {
-  const scale: f32 = 1.0 / (1000.0 * <f32>(times * times));
-  for (let x = from; x < to; x++) {
-    let sum: i32 = 0;
-    for (let row = y * times; row < (y + 1) * times; row++) {
-      let at = frame + (<usize>(row * stride + x * times) << 2);
-      for (let column: i32 = 0; column < times; column++, at += 4) {
-        sum += 299 * <i32>load<u8>(at) + 587 * <i32>load<u8>(at, 1) + 114 * <i32>load<u8>(at, 2);
-      }
-    }
-    store<u8>(out + y * width + x, <u8>(<f32>sum * scale + 0.5));
-  }
-}
-
 /** Of a box of the alpha, close-packed: the brightness at its resolution, linearly, in [0, 1], and the alpha itself. */
 export function pack(
   greys: usize, fineWidth: i32, across: usize, width: i32, downward: usize, height: i32, alpha: usize,
@@ -182,89 +151,6 @@ export function pack(
       setF(guide, place, (above + (below - above) * down) / 255);
       setF(packed, place, f(alpha, y * width + x));
     }
-  }
-}
-
-function once(place: i32, length: i32): i32 {
-  const inside = place < 0 ? -place : place < length ? place : 2 * length - 2 - place;
-  return min(length - 1, max(0, inside));
-}
-
-/**
- * The fine alpha, and what it does in time. `slope` and `offset`: close-packed, of the box; `downward`: the axis from
- * fine rows to the alpha's; `rows`: two rows of the alpha's width; `known`: int16; `columns`: int32 of a fine row.
- */
-export function follow(
-  spans: usize, pitch: i32, lineOf: usize, greys: usize, width: i32, height: i32, across: usize, downward: usize,
-  slope: usize, offset: usize, left: i32, top: i32, right: i32, bottom: i32, rows: usize, smallWidth: i32,
-  known: usize, alpha: usize, columns: usize, up: f32, down: f32, isNew: bool,
-): void {
-  const offsets = rows + (<usize>smallWidth << 2);
-  for (let y: i32 = 0; y < height; y++) {
-    const line = spans + (<usize>(i(lineOf, y) * pitch) << 2);
-    let hasLines = false;
-    for (let span: i32 = 0; span < load<i32>(line); span++) {
-      const at = line + 4 + (<usize>span << 4);
-      const from = load<i32>(at);
-      const to = load<i32>(at, 4);
-      const kind = load<i32>(at, 8);
-      if (kind == 2) {
-        if (!hasLines) {
-          const over = (right - left) * (min(bottom - 1, max(top, i(downward, y))) - top);
-          const under = (right - left) * (min(bottom - 1, max(top, i(downward, height + y))) - top);
-          const share = f(downward, 2 * height + y);
-          for (let x: i32 = 0; x < right - left; x++) {
-            setF(rows, left + x, f(slope, over + x) + (f(slope, under + x) - f(slope, over + x)) * share);
-            setF(offsets, left + x, f(offset, over + x) + (f(offset, under + x) - f(offset, over + x)) * share);
-          }
-          hasLines = true;
-        }
-        followRow(greys, width, height, y, from, to, across, rows, offsets, known, alpha, columns, up, down, isNew);
-      } else {
-        for (let x = from; x < to; x++) {
-          setF(alpha, y * width + x, <f32>kind);
-          store<i16>(known + (<usize>(y * width + x) << 1), UNKNOWN);
-        }
-      }
-    }
-  }
-}
-
-function followRow(
-  greys: usize, width: i32, height: i32, y: i32, from: i32, to: i32, across: usize,
-  slopes: usize, offsets: usize, known: usize, alpha: usize, columns: usize, up: f32, down: f32, isNew: bool,
-): void {
-  const a = greys + once(y - 2, height) * width;
-  const b = greys + once(y - 1, height) * width;
-  const c = greys + y * width;
-  const d = greys + once(y + 1, height) * width;
-  const e = greys + once(y + 2, height) * width;
-  for (let x = max(0, from - 2); x < min(width, to + 2); x++) {
-    const sum = <i32>load<u8>(a + x) + <i32>load<u8>(b + x) + <i32>load<u8>(c + x) + <i32>load<u8>(d + x) + <i32>load<u8>(e + x);
-    store<i32>(columns + (<usize>x << 2), sum);
-  }
-  for (let x = from; x < to; x++) {
-    const left = i(across, x);
-    const right = i(across, width + x);
-    const part = f(across, 2 * width + x);
-    const slope = f(slopes, left) + (f(slopes, right) - f(slopes, left)) * part;
-    const offset = f(offsets, left) + (f(offsets, right) - f(offsets, left)) * part;
-    const now = min<f32>(1, max<f32>(0, (slope * <f32>load<u8>(c + x)) / 255 + offset));
-    let sum: i32 = 0;
-    if (x >= 2 && x < width - 2) {
-      const at = columns + (<usize>x << 2);
-      sum = load<i32>(at - 8) + load<i32>(at - 4) + load<i32>(at) + load<i32>(at + 4) + load<i32>(at + 8);
-    } else for (let near = x - 2; near <= x + 2; near++) sum += i(columns, once(near, width));
-    const around = (2 * sum + 25) / 50;
-    const place = y * width + x;
-    const believed = known + (<usize>place << 1);
-    const before = f(alpha, place);
-    const step = now - before;
-    if (isNew || abs(around - <i32>load<i16>(believed)) > CHANGED) {
-      store<i16>(believed, <i16>around);
-      setF(alpha, place, now);
-    } else if (step > JUMP) setF(alpha, place, now);
-    else if (abs<f32>(step) >= IDLE * min<f32>(now, 1 - now)) setF(alpha, place, before + step * (step > 0 ? up : down)); // it falls faster
   }
 }
 

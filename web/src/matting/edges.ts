@@ -24,7 +24,7 @@ function nearOf(fit: Fit): { width: number; height: number } {
 function bytesFor(fit: Fit, fine: Fine, near: { width: number; height: number }): number {
   const sides = 4 * (fit.frameWidth + fit.frameHeight + fine.width + fine.height + fit.width + fit.height);
   const small = fit.width * fit.height * (GuidedFit.BYTES + 8) + 3 * fit.inputWidth * fit.inputHeight;
-  return 4 * fit.frameWidth * fit.frameHeight + 8 * fine.width * fine.height + small + 40 * near.width * near.height + 16 * sides + Active.bytes(fit.width, fit.height, fine.height);
+  return 4 * fit.frameWidth * fit.frameHeight + 14 * fine.width * fine.height + small + 40 * near.width * near.height + 16 * sides + Active.bytes(fit.width, fit.height, fine.height);
 }
 
 export class Edges {
@@ -139,8 +139,8 @@ class Refined {
   readonly alpha: Placed<Float32Array>; // (fine.height, fine.width)
   private readonly active: Active;
   private readonly guided: GuidedFit;
-  private readonly grey: Placed<Uint8ClampedArray>;
-  private readonly known: Placed<Int16Array>; // smoothed brightness when alpha was last believed
+  private readonly seen: Placed<Uint8ClampedArray>; // planes of brightness, red, green and blue
+  private readonly known: Placed<Int16Array>; // smoothed colours when alpha was last believed
   private readonly columns: number;
   private readonly rows: number; // slopes and offsets of one, by the alpha's columns
   private readonly axes: { across: number; downward: number; fine: number; fineRows: number };
@@ -156,10 +156,10 @@ class Refined {
     const size = fine.width * fine.height;
     this.active = new Active(kernels, fit.width, fit.height, fine.width, fine.height);
     this.alpha = kernels.floats(size);
-    this.grey = kernels.bytes(size);
-    this.known = kernels.shorts(size);
+    this.seen = kernels.bytes(4 * size);
+    this.known = kernels.shorts(3 * size);
     this.guided = new GuidedFit(kernels, fit.width * fit.height);
-    this.columns = kernels.floats(fine.width).at;
+    this.columns = kernels.shorts(3 * (fine.width + 8)).at;
     this.rows = kernels.floats(2 * fit.width).at;
     this.axes = {
       across: kernels.axis(fine.width, fit.width),
@@ -179,21 +179,21 @@ class Refined {
   }
 
   apply(time: number): void {
-    const { fine, fit, active, grey, guided, axes } = this;
+    const { fine, fit, active, seen, guided, axes } = this;
     const { run } = this.kernels;
     const pace = paceOf(time - this.time);
     this.time = time;
     active.find(this.small.at);
     const { at, pitch, lineOf } = this.spans;
     const { left, top, right, bottom } = active.box;
-    run.grey(at, pitch, lineOf, this.frame, fit.frameWidth, fine.times, grey.at, fine.width, fine.height);
+    run.look(at, pitch, lineOf, this.frame, fit.frameWidth, fine.times, seen.at, fine.width, fine.height);
     run.pack(
-      grey.at, fine.width, axes.across, fit.width, axes.downward, fit.height, this.small.at,
+      seen.at, fine.width, axes.across, fit.width, axes.downward, fit.height, this.small.at,
       left, top, right, bottom, guided.guide.at, guided.alpha.at,
     );
     if (bottom > top) guided.apply(right - left, bottom - top);
     run.follow(
-      at, pitch, lineOf, grey.at, fine.width, fine.height, axes.fine, axes.fineRows,
+      at, pitch, lineOf, seen.at, fine.width, fine.height, axes.fine, axes.fineRows,
       guided.slope.at, guided.offset.at, left, top, right, bottom, this.rows, fit.width,
       this.known.at, this.alpha.at, this.columns, pace.up, pace.down, Number(pace.isNew),
     );

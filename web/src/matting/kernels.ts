@@ -5,7 +5,7 @@ import { axis } from "./planes";
 type Call = (...values: number[]) => number; // what gives nothing gives undefined
 
 /** What the files of kernels/ export that are compiled together. */
-type Edge = "mean" | "fit" | "cells" | "grey" | "pack" | "follow" | "nearby" | "cut" | "input";
+type Edge = "mean" | "fit" | "cells" | "look" | "pack" | "follow" | "nearby" | "cut" | "input";
 type Part = "crisp" | "doubt" | "fill" | "drop";
 type Lay = "over" | "stretch";
 type Steady = "around" | "halve" | "compare" | "median" | "fade" | "remember" | "enlarge" | "differ" | "blend";

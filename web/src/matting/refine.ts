@@ -4,7 +4,7 @@ import { roundHalfEven } from "./fit";
 import { Kernels, type Placed } from "./kernels";
 
 const SCALE = 2;
-// These three as in kernels.ts.
+// These three as in kernels/follow.ts.
 export const CHANGED = 8;
 export const JUMP = 0.3;
 export const IDLE = 0.4;

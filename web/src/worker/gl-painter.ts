@@ -37,7 +37,7 @@ function nameOf(gl: WebGL2RenderingContext): string {
 
 class GlPainter implements Painter {
   readonly words = "WebGL2";
-  private readonly programs: Record<"grey" | "small" | "fine" | "weigh" | "spread" | "composite", Program>;
+  private readonly programs: Record<"look" | "small" | "fine" | "weigh" | "spread" | "composite", Program>;
   private readonly frame: WebGLTexture;
   private readonly behind: WebGLTexture;
   private readonly fitted: WebGLTexture;
@@ -54,7 +54,7 @@ class GlPainter implements Painter {
   ) {
     const program = (text: string): Program => new Program(gl, shaders.VERTEX, text);
     this.programs = {
-      grey: program(shaders.GREY),
+      look: program(shaders.LOOK),
       small: program(shaders.SMALL),
       fine: program(shaders.FINE),
       weigh: program(shaders.WEIGH),
@@ -90,10 +90,10 @@ class GlPainter implements Painter {
 
   input(out: Uint8Array): void {
     const { gl, programs } = this;
-    const { fit, fine, grey, small, pixels, guided } = this.ready();
+    const { fit, fine, seen, small, pixels, guided } = this.ready();
     const guide = guided.guide.view;
-    programs.grey.run(grey, { frame: this.frame }, (set) => set.whole("times", fine.times));
-    programs.small.run(small, { frame: this.frame, grey: grey.texture }, (set) => set.floats("size", fit.width, fit.height));
+    programs.look.run(seen, { frame: this.frame }, (set) => set.whole("times", fine.times));
+    programs.small.run(small, { frame: this.frame, seen: seen.texture }, (set) => set.floats("size", fit.width, fit.height));
     gl.readPixels(0, 0, fit.width, fit.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
     for (let y = 0, from = 0; y < fit.height; y++) {
       for (let x = 0, to = 3 * y * fit.inputWidth; x < fit.width; x++, from += 4, to += 3) {
@@ -132,7 +132,7 @@ class GlPainter implements Painter {
     }
     gl.bindTexture(gl.TEXTURE_2D, this.fitted);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RG16F, fit.width, fit.height, 0, gl.RG, gl.FLOAT, lines);
-    const textures = { grey: parts.grey.texture, fit: this.fitted, before: parts.before.texture };
+    const textures = { seen: parts.seen.texture, fit: this.fitted, before: parts.before.texture };
     programs.fine.run(parts.now, textures, (set) => {
       set.whole("edge", fine.width - 1, fine.height - 1);
       set.floats("size", fine.width, fine.height);
@@ -219,7 +219,7 @@ class Parts {
   readonly pixels: Uint8Array; // RGBA as read back: colours, and the brightness as the fourth
   readonly lines: Float32Array; // slope and offset, side by side
   readonly guided: GuidedFit;
-  readonly grey: Target;
+  readonly seen: Target;
   readonly small: Target;
   readonly voices: Target;
   readonly spread: Target;
@@ -239,9 +239,9 @@ class Parts {
     this.lines = new Float32Array(2 * width * height);
     this.guided = new GuidedFit(new Kernels(kernels, GuidedFit.BYTES * width * height + 1024), width * height);
     const fine = (format: number): Target => makeTarget(gl, format, this.fine.width, this.fine.height, gl.LINEAR);
-    this.grey = fine(gl.R8);
-    this.now = fine(gl.RG16F);
-    this.before = fine(gl.RG16F);
+    this.seen = fine(gl.RGBA8);
+    this.now = fine(gl.RGBA16F);
+    this.before = fine(gl.RGBA16F);
     this.small = makeTarget(gl, gl.RGBA8, width, height, gl.NEAREST);
     const scale = Math.min(1, NEARBY_SIDE / Math.max(frameWidth, frameHeight));
     const [across, down] = [Math.max(1, Math.round(frameWidth * scale)), Math.max(1, Math.round(frameHeight * scale))];
@@ -261,7 +261,7 @@ class Parts {
   }
 
   drop(gl: WebGL2RenderingContext): void {
-    for (const target of [this.grey, this.small, this.now, this.before, this.voices, this.spread, this.nearby]) dropTarget(gl, target);
+    for (const target of [this.seen, this.small, this.now, this.before, this.voices, this.spread, this.nearby]) dropTarget(gl, target);
   }
 }
 

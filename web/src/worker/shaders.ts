@@ -12,58 +12,60 @@ void main() {
   gl_Position = vec4(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0, 0.0, 1.0);
 }`;
 
-/** The frame's brightness: means over times x times pixels. */
-export const GREY = `${HEAD}
+/** What edges are looked for in, means over times x times pixels: the frame's colours, and its brightness as the fourth. */
+export const LOOK = `${HEAD}
 uniform sampler2D frame;
 uniform int times;
-out vec4 grey;
+out vec4 seen;
 void main() {
   ivec2 corner = ivec2(gl_FragCoord.xy) * times;
-  float sum = 0.0;
+  vec3 sum = vec3(0.0);
   for (int y = 0; y < times; y++)
     for (int x = 0; x < times; x++)
-      sum += dot(texelFetch(frame, corner + ivec2(x, y), 0).rgb, vec3(0.299, 0.587, 0.114));
-  grey = vec4(sum / float(times * times));
+      sum += texelFetch(frame, corner + ivec2(x, y), 0).rgb;
+  sum /= float(times * times);
+  seen = vec4(sum, dot(sum, vec3(0.299, 0.587, 0.114)));
 }`;
 
 /** What the network sees, and beside it the brightness for the guided filter. */
 export const SMALL = `${HEAD}
 uniform sampler2D frame;
-uniform sampler2D grey;
+uniform sampler2D seen;
 uniform vec2 size;
 out vec4 pixel;
 void main() {
   vec2 at = gl_FragCoord.xy / size;
-  pixel = vec4(texture(frame, at).rgb, texture(grey, at).r);
+  pixel = vec4(texture(frame, at).rgb, texture(seen, at).a);
 }`;
 
-/** The fine alpha (r) and the smoothed brightness when it was last believed (g), from those of the frame before. */
+/** The fine alpha (r) and the smoothed colours when it was last believed (gba), from those of the frame before. */
 export const FINE = `${HEAD}
-uniform sampler2D grey;
+uniform sampler2D seen;
 uniform sampler2D fit;
 uniform sampler2D before;
 uniform ivec2 edge; // the last pixel
 uniform vec2 size;
 uniform vec3 pace; // up, down, whether this is a new stream
 out vec4 state;
-float around(ivec2 at) {
-  float sum = 0.0;
+vec3 around(ivec2 at) {
+  vec3 sum = vec3(0.0);
   for (int y = -2; y <= 2; y++)
     for (int x = -2; x <= 2; x++)
-      sum += texelFetch(grey, edge - abs(edge - abs(at + ivec2(x, y))), 0).r;
+      sum += texelFetch(seen, edge - abs(edge - abs(at + ivec2(x, y))), 0).rgb;
   return floor(sum * 255.0 / 25.0 + 0.5);
 }
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
   vec2 line = texture(fit, gl_FragCoord.xy / size).rg;
-  float now = clamp(line.r * texelFetch(grey, at, 0).r + line.g, 0.0, 1.0);
-  float smoothed = around(at);
-  vec2 old = texelFetch(before, at, 0).rg;
+  float now = clamp(line.r * texelFetch(seen, at, 0).a + line.g, 0.0, 1.0);
+  vec3 smoothed = around(at);
+  vec4 old = texelFetch(before, at, 0);
+  vec3 change = abs(smoothed - old.gba);
   float up = now - old.r;
-  if (pace.z > 0.5 || abs(smoothed - old.g) > ${CHANGED.toFixed(1)}) state = vec4(now, smoothed, 0.0, 1.0);
-  else if (up > ${JUMP}) state = vec4(now, old.g, 0.0, 1.0);
-  else if (abs(up) < ${IDLE} * min(now, 1.0 - now)) state = vec4(old, 0.0, 1.0);
-  else state = vec4(old.r + min(up * pace.x, up * pace.y), old.g, 0.0, 1.0);
+  if (pace.z > 0.5 || max(change.r, max(change.g, change.b)) > ${CHANGED.toFixed(1)}) state = vec4(now, smoothed);
+  else if (up > ${JUMP}) state = vec4(now, old.gba);
+  else if (abs(up) < ${IDLE} * min(now, 1.0 - now)) state = old;
+  else state = vec4(old.r + min(up * pace.x, up * pace.y), old.gba);
 }`;
 
 const SURE = `

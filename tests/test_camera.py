@@ -195,10 +195,10 @@ def test_unsteady_times_are_kept(tmp_path: Path) -> None:
     times = [Fraction(0), Fraction(1, 100), Fraction(1, 2)]
     path = make_video(tmp_path / "unsteady.mp4", counting(3), rate=100, times=times)
     with Camera(str(path)) as camera:
-        shots = {each.number: each.captured for each in (shot(camera) for _ in range(2))}
-        last = shot(camera)
-    assert last.number == 3
-    assert last.captured - min(shots.values()) > 0.4
+        before, last = shot(camera), shot(camera)
+        while last.number % 3 or before.number != last.number - 1:  # a busy machine misses some
+            before, last = last, shot(camera)
+    assert last.captured - before.captured > 0.4
 
 
 def test_a_pipe_gives_its_pictures_and_their_size_may_change(pipe: Path) -> None:

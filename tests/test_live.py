@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import av
@@ -21,7 +22,7 @@ from figureground.live import Live, Settings, parts
 from figureground.live.outputs import recording
 from figureground.rawvideo import Pipe
 from figureground.sessions import PROVIDERS, usable_devices
-from marked import Oracle, leaked, shown
+from marked import Oracle, leaked, shown, true_alpha
 from scenes import GREEN, plain
 from watching import FAULTS, SIZE, Eye, wait_for, write_room
 
@@ -181,6 +182,33 @@ def test_a_model_that_hangs_shows_the_cover_meanwhile(camera: str, oracles: list
         assert not shown(eye.last)
         wait_for(is_live(live))
     assert eye.leaks == 0
+
+
+def test_a_model_that_hangs_is_seen_on_the_page_alone(camera: str, oracles: list[Oracle]) -> None:
+    go_on = Event()
+
+    def hang(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        go_on.wait(30)
+        return true_alpha(picture)
+
+    with Live(Settings(camera=camera, background="#00ff00"), SIZE) as live:
+        wait_for(is_live(live))
+        oracles[0].fault = hang
+        wait_for(lambda: "too long" in str(live.state()["reason"]))
+        newest = live.preview(0, 5)
+        assert newest is not None
+        wait_for(lambda: (later := live.preview(newest[0], 5)) is not None and not shown(later[1]))
+        go_on.set()
+
+
+def test_a_camera_of_few_pictures_a_second_is_live_all_the_time(oracles: list[Oracle], tmp_path: Path) -> None:
+    slow = write_room(tmp_path / "slow.mkv", frames=12, rate=1)
+    said: list[dict[str, object]] = []
+    with Live(Settings(camera=str(slow), background="#00ff00"), SIZE, [Eye()], event=said.append) as live:
+        wait_for(is_live(live))
+        said.clear()
+        wait_for(lambda: live.state()["frames"] > 6)  # type: ignore[operator]
+    assert said == []
 
 
 def test_a_camera_that_is_not_there_shows_the_background_with_reason_and_remedy(

@@ -43,10 +43,10 @@ class Eye:
         self.closed = True
 
 
-def write_room(path: Path, frames: int = 40, size: tuple[int, int] = SIZE) -> Path:
+def write_room(path: Path, frames: int = 40, size: tuple[int, int] = SIZE, rate: int = 30) -> Path:
     """A video without loss in which the figure walks from side to side, fast."""
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("ffv1", rate=30)
+        stream: Any = container.add_stream("ffv1", rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, "bgr0"
         for number in range(frames):
             picture = room(*size, at=0.5 + 0.4 * np.sin(2 * np.pi * number / frames))

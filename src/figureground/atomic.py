@@ -29,13 +29,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On any exception, Ctrl-C included, the temporary file is removed and `path` is left as it was.
 
     Raises:
-        OutputError: the folder cannot be made or written.
+        OutputError: the folder cannot be made or written, or `path` is one itself.
     """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
     os.close(handle)
     temporary = Path(name)
     try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -18,7 +19,7 @@ from figureground.errors import FigureGroundError
 from figureground.terminal import Json, parse_size
 
 if TYPE_CHECKING:
-    from figureground.live import Settings
+    from figureground.live import Live, Settings
     from figureground.pipeline import Sink
 
 CameraOption = Annotated[str, typer.Option(help="Number, device, (part of a) name, video file, or stream's address.")]
@@ -85,7 +86,7 @@ def live(
     if kind not in ("page", "virtual", "file", "pipe") or (kind == "file") != bool(path):
         raise FigureGroundError(f"--to {to}: want page, virtual, file:PATH or pipe")
     say = _teller(as_json, sys.stderr if kind == "pipe" else sys.stdout)
-    outputs, watched = _outputs(kind, Path(path), width, height, fps)
+    outputs, watched = _outputs(kind, Path(path).expanduser(), width, height, fps)
     page = (host, port, token_file) if kind in ("page", "virtual") else None
     return _run(settings, (width, height), outputs, to, say, watched, page)
 
@@ -125,20 +126,30 @@ def _run(
 
     token = _token(page[2]) if page is not None else None
     with Live(settings, size, outputs, to, start, event=say, watched=watched) as running:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            if page is not None:
-                from figureground.web.server import serve as serve_page
+        if page is None:
+            _wait(running)
+        else:
+            from figureground.web.server import serve as serve_page
 
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            with suppress(KeyboardInterrupt):  # how a live picture ends
                 serve_page(running, page[0], page[1], token)
-            else:
-                while not running.ended.wait(1):
-                    pass
-        except KeyboardInterrupt:
-            pass  # how a live picture ends
     if running.error is not None:
         raise running.error
     return 0
+
+
+def _wait(running: Live) -> None:
+    """Until somebody asks for the end, or the closing of the terminal does.
+
+    What asks again changes nothing from then on: the file is being finished.
+    """
+    asked: list[int] = []
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), lambda number, _: asked.append(number))
+    while not asked and not running.ended.wait(0.2):
+        pass
 
 
 def _outputs(
@@ -163,16 +174,25 @@ def _outputs(
     return [], lambda: None
 
 
-def _teller(as_json: bool, out: object) -> Callable[[dict[str, object]], object]:
+def _teller(as_json: bool, out: TextIO) -> Callable[[dict[str, object]], object]:
     """What happens, as a line for people on stderr or as a line of JSON on `out`."""
 
     def tell(event: dict[str, object]) -> None:
         if as_json:
-            print(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **event}), file=out, flush=True)  # type: ignore[call-overload]
+            _print(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **event}), out)
         elif said := [str(event[name]) for name in ("light", "level", "reason", "remedy") if event.get(name)]:
-            print(f"figureground: {': '.join(said)}", file=sys.stderr, flush=True)
+            _print(f"figureground: {': '.join(said)}", sys.stderr)
 
     return tell
+
+
+def _print(line: str, out: TextIO) -> None:
+    """A line for whoever still reads: the live picture goes on without one."""
+    try:
+        print(line, file=out, flush=True)
+    except OSError:
+        # What is left in its buffer would be tried again, and be an error, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _share(text: str) -> float | None:

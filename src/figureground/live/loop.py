@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from fractions import Fraction
 from threading import Condition, Event, Lock, Thread
@@ -16,6 +16,7 @@ import numpy as np
 from figureground.arrays import Frame
 from figureground.camera import Camera, Shot, cameras
 from figureground.engine import Engine, licence_of, shipped_models
+from figureground.errors import OutputError
 from figureground.live.ahead import Held, LookAhead
 from figureground.live.figures import Figures, resident_bytes
 from figureground.live.framing import Framing
@@ -23,18 +24,21 @@ from figureground.live.governor import Decision, Governor, levels_for
 from figureground.live.guard import Guard, Picture
 from figureground.live.matting import Matting
 from figureground.live.memory import keep_freed_memory
+from figureground.live.outputs import Outputs
 from figureground.live.parts import Parts, make_parts
 from figureground.live.settings import Settings
 from figureground.pipeline import Sink
 
 Light = Literal["live", "covered", "stopped"]
-PATIENCE = 0.5  # seconds without a new picture after which the cover is shown
+PATIENCE = 0.5  # seconds without a new picture after which the cover is shown, at least
 IDLE = 0.25  # seconds between two covers while nothing comes
 WATCHED = 2.0  # seconds a preview is kept up to date after it was last asked for
 PREVIEWS = 25  # a second at most
 TINT = (255, 60, 120)  # RGB of the mask when it is shown
 UNWATCHED = 5  # seconds without anybody watching after which the camera is closed
 DECISIONS = 20  # kept for the page
+LOADING = 60.0  # seconds a model may go on loading at the end: Python aborts where it ends beneath that
+ENDING = 5.0  # seconds after which what hangs, a model or whoever reads a pipe, is left to itself
 
 
 class Live:
@@ -68,7 +72,7 @@ class Live:
         self.width, self.height = size
         self.error: Exception | None = None  # why it ended by itself
         self.ended = Event()
-        self._to, self._outputs, self._paced, self._event, self._watched = to, outputs, paced, event, watched
+        self._to, self._outputs, self._paced, self._event, self._watched = to, Outputs(outputs), paced, event, watched
         self._settings, self._running, self._hidden = settings, start, False
         self._parts: Parts | None = None  # what the loop uses; None until the first model is loaded
         self._changing, self._sending, self._new = Lock(), Lock(), Condition()
@@ -80,7 +84,6 @@ class Live:
         self._frames = self._covered = 0
         self._camera: Camera | None = None
         self._opened = ""  # its spec
-        self._sinks: list[Sink] = []
         self._guard = Guard(self.width, self.height)
         self._sent_at = self._begun = time.monotonic()
         self._preview: tuple[int, Frame] | None = None
@@ -88,20 +91,23 @@ class Live:
         self._listed: tuple[float, list[dict[str, str]]] = (float("-inf"), [])
         self._watched_until, self._unwatched = 0.0, 0
         self._threads = [
-            Thread(target=each, name=f"live-{each.__name__}", daemon=True) for each in (self._run, self._watch)
+            Thread(target=each, name=f"live-{each.__name__}", daemon=True)
+            for each in (self._load, self._run, self._watch)
         ]
 
     def __enter__(self) -> Live:
         keep_freed_memory()
         for thread in self._threads:
             thread.start()
-        Thread(target=self._load, name="live-load", daemon=True).start()
         return self
 
     def __exit__(self, *args: object) -> None:
         self._closing.set()
-        for thread in self._threads:
-            thread.join()
+        load, run, watch = self._threads
+        load.join(LOADING)
+        run.join(ENDING)
+        watch.join(IDLE)
+        self._close_outputs(IDLE)  # where the loop hangs
 
     # What the page asks for.
 
@@ -181,18 +187,26 @@ class Live:
 
     def _run(self) -> None:
         try:
-            with ExitStack() as opened:
-                self._sinks = [opened.enter_context(sink) for sink in self._outputs]
-                self._show(self._guard.cover(0.0, "starting"), None)
-                try:
-                    self._loop()
-                finally:
-                    self._close_camera()
-                    self._show(self._guard.cover(self._now(), "ended"), None)
+            self._outputs.open()
+            self._show(self._guard.cover(0.0, "starting"), None)
+            try:
+                self._loop()
+            finally:
+                self._close_camera()
+                self._show(self._guard.cover(self._now(), "ended"), None)
         except Exception as error:  # an output that cannot go on; the camera is closed by now
             self._end(error)
         finally:
+            self._close_outputs(ENDING)
             self.ended.set()
+
+    def _close_outputs(self, patience: float) -> None:
+        """A file that never got as far as to show anybody is not worth what stood there before."""
+        nothing = None if self._parts is not None else self.error or OutputError("nothing was shown")
+        try:
+            self._outputs.close(nothing, patience)
+        except Exception as error:
+            self.error = self.error or error
 
     def _end(self, error: Exception) -> None:
         self.error = self.error or error
@@ -238,7 +252,7 @@ class Live:
             self._opened = settings.camera
             self._camera = Camera(settings.camera, (self.width, self.height), settings.fps, self._paced)
         shot = self._camera.newest(timeout=IDLE)
-        if shot is None and time.monotonic() - self._sent_at > PATIENCE:
+        if shot is None and time.monotonic() - self._sent_at > self._patience():
             fault = self._camera.fault
             self._wait(fault.reason if fault else "waiting for the camera", fault.remedy if fault else "", seconds=0)
         return shot
@@ -315,8 +329,7 @@ class Live:
         with self._sending:
             now = time.monotonic()
             at = max(Fraction(round(1e6 * ((captured or now) - self._begun)), 1_000_000), Fraction(0))
-            for sink in self._sinks:
-                sink.send(made.picture, at)
+            self._outputs.send(made.picture, at)
             self._frames += 1
             self._sent_at = time.monotonic()
             if now < self._preview_until and (now - self._preview_at) * PREVIEWS >= 1:
@@ -328,7 +341,8 @@ class Live:
     def _watch(self) -> None:
         """While the loop is held up by a model or a background, the cover is shown in its place."""
         while not self._closing.wait(IDLE / 2):
-            if time.monotonic() - self._sent_at > 2 * PATIENCE and not self.ended.is_set() and self._sinks:
+            is_late = time.monotonic() - self._sent_at > 2 * self._patience()
+            if is_late and self._frames and not self.ended.is_set():  # there are none before the outputs are open
                 self._turn("covered", "the picture before takes too long", "")
                 try:
                     self._show(self._guard.standby("the picture before takes too long"), None)
@@ -336,6 +350,11 @@ class Live:
                     self._end(error)
 
     # Small things.
+
+    def _patience(self) -> float:
+        """Seconds without a new picture after which the cover is shown; some cameras give one a second."""
+        camera = self._camera
+        return max(PATIENCE, 1.5 / camera.rate) if camera is not None and camera.rate else PATIENCE
 
     def _now(self) -> float:
         return time.monotonic() - self._begun

@@ -222,6 +222,31 @@ def test_a_video_and_a_folder_are_shown_by_their_first_picture(tmp_path: Path) -
         assert abs(np.asarray(open_picture(thumbnail)).mean((0, 1)) - (200, 30, 30)).max() < 6
 
 
+def test_a_picture_without_a_suffix_is_one_here_too(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    Image.new("RGB", (64, 36), (200, 30, 30)).save(room, "JPEG")
+    with (
+        living(tmp_path, str(room)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+    ):
+        listed = httpx.get(f"{address}/api/backgrounds").json()
+        thumbnail = httpx.get(f"{address}/api/backgrounds/given/thumbnail")
+        assert listed == [{"id": "given", "name": "room", "kind": "picture"}]
+        assert abs(np.asarray(open_picture(thumbnail.content)).mean((0, 1)) - (200, 30, 30)).max() < 6
+
+
+def test_a_thumbnail_that_is_gone_is_made_anew(client: httpx.Client, folder: Path) -> None:
+    id = upload(client, picture(size=(400, 300))).json()["id"]
+    (folder / id / "thumbnail.jpg").unlink()
+    assert open_picture(client.get(f"/api/backgrounds/{id}/thumbnail").content).size == (320, 180)
+    other = upload(client, picture(size=(400, 300))).json()["id"]
+    (folder / other / "thumbnail.jpg").unlink()
+    (folder / other / "background.jpg").write_bytes(b"no picture")
+    answer = client.get(f"/api/backgrounds/{other}/thumbnail")
+    assert answer.status_code == 404
+    assert error_of(answer) == "this background cannot be read any more"
+
+
 def test_what_the_command_line_named_can_be_chosen_again(tmp_path: Path) -> None:
     room, tag = tmp_path / "my room.png", tmp_path / "tag.png"
     Image.new("RGB", (64, 36), (200, 30, 30)).save(room)

@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from figureground.errors import FigureGroundError, OutputError
+from figureground.errors import FigureGroundError, InputError, OutputError
 from figureground.web import metrics
 from figureground.web.control import GIVEN, Control
 from figureground.web.running import CONNECTIONS, Server, make_server
@@ -144,7 +144,7 @@ def _control_routes(control: Control) -> list[Route]:
 
 def _background_routes(control: Control, uploads: Places) -> list[Route]:
     backgrounds = control.backgrounds
-    thumbnail_of = lru_cache(1)(make_thumbnail)  # of the one from the command line, which has none on disk
+    thumbnail_of = lru_cache(1)(make_thumbnail)  # of one that has none on disk, as that from the command line
 
     def find(request: Request) -> Kept:
         id = request.path_params["id"]
@@ -170,9 +170,9 @@ def _background_routes(control: Control, uploads: Places) -> list[Route]:
 
     def thumbnail(request: Request) -> Response:
         kept = find(request)
-        if kept.id == GIVEN:
-            return Response(thumbnail_of(kept.path), media_type="image/jpeg")
-        return FileResponse(kept.thumbnail, headers={"Cache-Control": "private, max-age=86400, immutable"})
+        if kept.thumbnail.is_file() and kept.id != GIVEN:
+            return FileResponse(kept.thumbnail, headers={"Cache-Control": "private, max-age=86400, immutable"})
+        return _made_thumbnail(kept, thumbnail_of)
 
     def remove(request: Request) -> Response:
         kept = find(request)
@@ -189,6 +189,13 @@ def _background_routes(control: Control, uploads: Places) -> list[Route]:
         Route("/api/backgrounds/{id}/thumbnail", thumbnail),
         Route("/api/backgrounds/{id}", remove, methods=["DELETE"]),
     ]
+
+
+def _made_thumbnail(kept: Kept, make: Callable[[Path], bytes]) -> Response:
+    try:
+        return Response(make(kept.path), media_type="image/jpeg")
+    except (InputError, OSError) as error:  # whose text names the path
+        raise HTTPException(404, "this background cannot be read any more") from error
 
 
 def _entry(kept: Kept) -> dict[str, str]:

@@ -161,10 +161,10 @@ def label(name: str) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """What a path is as a background: picture, video or folder."""
-    if path.suffix.lower() in EXTENSIONS:
-        return "picture"
-    return "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "folder"
+    """What `make_background` takes a path for: picture, video or folder."""
+    if path.is_dir():
+        return "folder"
+    return "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "picture"
 
 
 def make_thumbnail(path: Path) -> bytes:
@@ -174,8 +174,8 @@ def make_thumbnail(path: Path) -> bytes:
         InputError: it cannot be read.
     """
     if kind_of(path) == "folder":
-        path = next((file for file in sorted(path.iterdir()) if kind_of(file) == "picture"), path)
-    if kind_of(path) == "video":
+        path = next((file for file in sorted(path.iterdir()) if file.suffix.lower() in EXTENSIONS), path)
+    elif kind_of(path) == "video":
         with VideoSource(path) as source:
             return encode_jpeg(cover(next(iter(source)), *_THUMBNAIL))
     return encode_jpeg(cover(read_image(path), *_THUMBNAIL))

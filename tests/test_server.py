@@ -19,10 +19,11 @@ import httpx
 import pytest
 
 from figureground.errors import FigureGroundError, OutputError
-from figureground.live import Live
+from figureground.images import write_image
+from figureground.live import Live, Settings
 from figureground.web import server
 from figureground.web.server import LOOPBACK, make_app, serve
-from scenes import plain
+from scenes import GREEN, plain
 from serving import error_of, make_camera, open_picture, picture, serving, upload
 
 TOKEN = "a token that nobody guesses"
@@ -52,6 +53,28 @@ def test_state_is_that_of_live_without_paths(client: httpx.Client, live: Live, f
     assert state["settings"]["background"] == "blur:20"
     assert not state["can_overlay"]
     assert str(folder.parent) not in json.dumps(state["settings"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_names_that_are_not_utf_8_are_shown_as_far_as_they_are(tmp_path: Path) -> None:
+    bad = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff"))
+    bad.mkdir()
+    room = bad / os.fsdecode(b"r\xff.png")
+    write_image(room, plain(64, 36, GREEN))
+    camera = make_camera(bad).rename(bad / os.fsdecode(b"c\xff.mp4"))
+    with (
+        Live(Settings(camera=str(camera), background=str(room)), (64, 36)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+        httpx.Client(base_url=address, headers={"Origin": address}) as client,
+    ):
+        assert wait_for_light(client, "live")["camera"]["name"] == "c?.mp4"
+        assert client.get("/api/state").json()["camera"]["name"] == "c?.mp4"
+        assert client.get("/api/backgrounds").json() == [{"id": "given", "name": "r?.png", "kind": "picture"}]
+        room.write_text("no picture")
+        client.post("/api/settings", json={"background": "blur"}).raise_for_status()
+        refused = client.post("/api/settings", json={"background": "given"})
+        assert refused.status_code == 400
+        assert "r?.png" in error_of(refused)
 
 
 def test_events_follow_what_happens(client: httpx.Client, live: Live) -> None:

@@ -90,6 +90,17 @@ class Backgrounds:
         path = Path(spec)
         return path.parent.name if path.parent.parent == self.folder and self.get(path.parent.name) else None
 
+    def named(self, text: str) -> str:
+        """`text` with the labels of backgrounds, even of those that are gone by now, for the paths of their files."""
+        path = re.compile(re.escape(f"{self.folder}{os.sep}") + r"([0-9a-f]{32})[/\\]background\.\w+")
+        return path.sub(lambda found: self._label_of(found[1]), text)
+
+    def _label_of(self, id: str) -> str:
+        try:
+            return (self.folder / id / "name.txt").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return label("")
+
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A temporary folder beside those that are kept.

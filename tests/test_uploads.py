@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -22,6 +23,7 @@ from PIL import Image
 from figureground.live import Live
 from figureground.web import safety, server, uploads
 from figureground.web.server import LOOPBACK, make_app
+from figureground.web.uploads import Backgrounds
 from serving import error_of, living, open_picture, picture, serving, upload
 from videos import H264, VP9, counting, make_video
 
@@ -206,6 +208,17 @@ def test_one_upload_at_a_time(address: str, client: httpx.Client) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("no place came free")
+
+
+def test_what_a_killed_upload_left_is_removed_at_the_next_start(live: Live, tmp_path: Path) -> None:
+    kept = Backgrounds(tmp_path)
+    with kept.workplace() as fresh, kept.workplace() as old:
+        for work in (fresh, old):
+            (work / "upload").write_bytes(picture())
+        long_ago = time.time() - 7200
+        os.utime(old, (long_ago, long_ago))
+        make_app(live, tmp_path, None, LOOPBACK)
+        assert list(tmp_path.iterdir()) == [fresh]  # another program may be writing to it
 
 
 def test_a_video_and_a_folder_are_shown_by_their_first_picture(tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def test_a_video_as_background(client: httpx.Client, tmp_path: Path, suffix: str
     assert client.post("/api/settings", json={"background": kept["id"]}).status_code == 200
 
 
+def test_avif_is_taken_under_the_type_of_another_picture(client: httpx.Client) -> None:
+    """As docs/serve.md says."""
+    assert upload(client, picture("AVIF"), "image/jpeg").status_code == 201
+    assert upload(client, picture("AVIF"), "image/avif").status_code == 415
+
+
 def test_of_a_picture_only_pixels_are_kept(client: httpx.Client, folder: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "taken at home"

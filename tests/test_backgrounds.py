@@ -229,6 +229,17 @@ def test_a_folder_is_a_slideshow_by_name(tmp_path: Path) -> None:
         np.testing.assert_array_equal(seen[number], want)
 
 
+def test_of_a_slideshow_only_the_pictures_shown_are_decoded(tmp_path: Path) -> None:
+    for name in "ab":
+        write_image(tmp_path / f"{name}.png", noise(80, 60))
+    cut = tmp_path / "b.png"
+    cut.write_bytes(cut.read_bytes()[:-3000])
+    background = make_background(str(tmp_path))
+    behind(background, time=Fraction(9))
+    with pytest.raises(BackgroundError, match=r"^background .*b\.png: cannot be read"):
+        behind(background, time=Fraction(10))
+
+
 def make_unreadable(folder: Path) -> None:
     (folder / "letter.jpg").write_text("Dear all")
     (folder / "letter.mp4").write_text("Dear all")

@@ -23,7 +23,7 @@ from PIL import Image, ImageCms
 from figureground.arrays import Frame
 from figureground.atomic import atomic_path, check_writable
 from figureground.errors import ImageError, OutputError
-from figureground.images import EXTENSIONS, read_image, read_matte, write_image
+from figureground.images import EXTENSIONS, read_image, read_matte, read_rgba, write_image
 from scenes import BLUE, GREEN, RED, largest_difference, make_scene, noise, patches, plain
 
 Pixels = NDArray[np.uint8]
@@ -104,6 +104,26 @@ def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
     levels = np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64)
     got = read_image(save(tmp_path / "deep.png", levels))
     np.testing.assert_array_equal(got[:, :, 0], np.rint(levels / 65535 * 255))
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"), [("16.png", "u2"), ("16.tif", ">u2"), ("32.tif", "i4"), ("float.tif", "f4"), ("8.png", "u1")]
+)
+def test_an_opaque_picture_of_any_depth_is_the_same_with_and_without_alpha(
+    tmp_path: Path, name: str, depth: str
+) -> None:
+    most = {"u1": 255, "f4": 255}.get(depth, 65535)
+    levels = np.linspace(0, most, 4096).reshape(64, 64).astype(depth)
+    rgba = read_rgba(save(tmp_path / name, levels))
+    assert (rgba[:, :, 3] == 255).all()
+    np.testing.assert_array_equal(rgba[:, :, :3], read_image(tmp_path / name))
+    assert abs(rgba[:, :, 0].mean() - 127.5) < 1
+
+
+def test_transparency_is_kept_straight(tmp_path: Path) -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    write_image(tmp_path / "clear.png", rgba)
+    np.testing.assert_array_equal(read_rgba(tmp_path / "clear.png"), rgba)
 
 
 def test_transparency_lies_over_white(tmp_path: Path) -> None:

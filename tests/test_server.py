@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,11 +20,13 @@ import httpx
 import pytest
 
 from figureground.errors import FigureGroundError, OutputError
-from figureground.live import Live
+from figureground.images import write_image
+from figureground.live import Live, Settings
 from figureground.web import server
 from figureground.web.server import LOOPBACK, make_app, serve
-from scenes import plain
+from scenes import GREEN, plain
 from serving import error_of, make_camera, open_picture, picture, serving, upload
+from videos import VP9, counting, make_video
 
 TOKEN = "a token that nobody guesses"
 
@@ -52,6 +55,78 @@ def test_state_is_that_of_live_without_paths(client: httpx.Client, live: Live, f
     assert state["settings"]["background"] == "blur:20"
     assert not state["can_overlay"]
     assert str(folder.parent) not in json.dumps(state["settings"])
+
+
+def wait_for_reason(client: httpx.Client, part: str) -> str:
+    """The first reason that holds `part`."""
+    for state in islice(states(client), 120):
+        if part in state["reason"]:
+            return str(state["reason"])
+    raise AssertionError(f"{part!r} does not become the reason: {state['light']}, {state['reason']}")
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_background_that_goes_away_while_it_is_shown_is_called_by_its_name(
+    client: httpx.Client, folder: Path, tmp_path: Path, is_whole: bool
+) -> None:
+    film = make_video(tmp_path / "film.webm", counting(5), look=VP9)
+    id = upload(client, film.read_bytes(), "video/webm", "waves").json()["id"]
+    client.post("/api/settings", json={"background": id}).raise_for_status()
+    assert wait_for_light(client, "live")["settings"]["background"] == id
+    if is_whole:
+        shutil.rmtree(folder / id)
+    else:
+        (folder / id / "background.webm").unlink()
+    name = "background" if is_whole else "waves"
+    assert wait_for_reason(client, "no such file") == f"{name}: no such file"
+
+
+def test_what_is_wrong_with_a_background_is_said_without_its_path(
+    client: httpx.Client, folder: Path, tmp_path: Path
+) -> None:
+    id = upload(client, picture(), name="beach").json()["id"]
+    (folder / id / "background.jpg").write_bytes(b"no picture")
+    refused = client.post("/api/settings", json={"background": id})
+    assert error_of(refused).startswith("background beach: not a picture this can read")
+
+
+def test_what_is_wrong_with_the_given_background_is_said_without_its_path(tmp_path: Path) -> None:
+    room = tmp_path / "room.png"
+    write_image(room, plain(64, 36, GREEN))
+    with (
+        Live(Settings(camera=str(make_camera(tmp_path)), background=str(room)), (64, 36)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+        httpx.Client(base_url=address, headers={"Origin": address}) as client,
+    ):
+        client.post("/api/settings", json={"background": "blur"}).raise_for_status()
+        room.write_text("no picture")
+        broken = error_of(client.post("/api/settings", json={"background": "given"}))
+        room.unlink()
+        gone = error_of(client.post("/api/settings", json={"background": "given"}))
+    assert broken.startswith("background room.png: not a picture this can read")
+    assert gone.startswith("background 'room.png': no such file")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_names_that_are_not_utf_8_are_shown_as_far_as_they_are(tmp_path: Path) -> None:
+    bad = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff"))
+    bad.mkdir()
+    room = bad / os.fsdecode(b"r\xff.png")
+    write_image(room, plain(64, 36, GREEN))
+    camera = make_camera(bad).rename(bad / os.fsdecode(b"c\xff.mp4"))
+    with (
+        Live(Settings(camera=str(camera), background=str(room)), (64, 36)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+        httpx.Client(base_url=address, headers={"Origin": address}) as client,
+    ):
+        assert wait_for_light(client, "live")["camera"]["name"] == "c?.mp4"
+        assert client.get("/api/state").json()["camera"]["name"] == "c?.mp4"
+        assert client.get("/api/backgrounds").json() == [{"id": "given", "name": "r?.png", "kind": "picture"}]
+        room.write_text("no picture")
+        client.post("/api/settings", json={"background": "blur"}).raise_for_status()
+        refused = client.post("/api/settings", json={"background": "given"})
+        assert refused.status_code == 400
+        assert "r?.png" in error_of(refused)
 
 
 def test_events_follow_what_happens(client: httpx.Client, live: Live) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -22,6 +23,7 @@ from PIL import Image
 from figureground.live import Live
 from figureground.web import safety, server, uploads
 from figureground.web.server import LOOPBACK, make_app
+from figureground.web.uploads import Backgrounds
 from serving import error_of, living, open_picture, picture, serving, upload
 from videos import H264, VP9, counting, make_video
 
@@ -58,6 +60,12 @@ def test_a_video_as_background(client: httpx.Client, tmp_path: Path, suffix: str
     kept = upload(client, film.read_bytes(), f"video/{suffix}", "waves").json()
     assert kept["kind"] == "video"
     assert client.post("/api/settings", json={"background": kept["id"]}).status_code == 200
+
+
+def test_avif_is_taken_under_the_type_of_another_picture(client: httpx.Client) -> None:
+    """As docs/serve.md says."""
+    assert upload(client, picture("AVIF"), "image/jpeg").status_code == 201
+    assert upload(client, picture("AVIF"), "image/avif").status_code == 415
 
 
 def test_of_a_picture_only_pixels_are_kept(client: httpx.Client, folder: Path) -> None:
@@ -208,6 +216,17 @@ def test_one_upload_at_a_time(address: str, client: httpx.Client) -> None:
     raise AssertionError("no place came free")
 
 
+def test_what_a_killed_upload_left_is_removed_at_the_next_start(live: Live, tmp_path: Path) -> None:
+    kept = Backgrounds(tmp_path)
+    with kept.workplace() as fresh, kept.workplace() as old:
+        for work in (fresh, old):
+            (work / "upload").write_bytes(picture())
+        long_ago = time.time() - 7200
+        os.utime(old, (long_ago, long_ago))
+        make_app(live, tmp_path, None, LOOPBACK)
+        assert list(tmp_path.iterdir()) == [fresh]  # another program may be writing to it
+
+
 def test_a_video_and_a_folder_are_shown_by_their_first_picture(tmp_path: Path) -> None:
     make_video(tmp_path / "film.mp4", [np.full((36, 64, 3), (200, 30, 30), np.uint8)] * 3, look=H264)
     (tmp_path / "slides").mkdir()
@@ -220,6 +239,31 @@ def test_a_video_and_a_folder_are_shown_by_their_first_picture(tmp_path: Path) -
         ):
             thumbnail = httpx.get(f"{address}/api/backgrounds/given/thumbnail").content
         assert abs(np.asarray(open_picture(thumbnail)).mean((0, 1)) - (200, 30, 30)).max() < 6
+
+
+def test_a_picture_without_a_suffix_is_one_here_too(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    Image.new("RGB", (64, 36), (200, 30, 30)).save(room, "JPEG")
+    with (
+        living(tmp_path, str(room)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+    ):
+        listed = httpx.get(f"{address}/api/backgrounds").json()
+        thumbnail = httpx.get(f"{address}/api/backgrounds/given/thumbnail")
+        assert listed == [{"id": "given", "name": "room", "kind": "picture"}]
+        assert abs(np.asarray(open_picture(thumbnail.content)).mean((0, 1)) - (200, 30, 30)).max() < 6
+
+
+def test_a_thumbnail_that_is_gone_is_made_anew(client: httpx.Client, folder: Path) -> None:
+    id = upload(client, picture(size=(400, 300))).json()["id"]
+    (folder / id / "thumbnail.jpg").unlink()
+    assert open_picture(client.get(f"/api/backgrounds/{id}/thumbnail").content).size == (320, 180)
+    other = upload(client, picture(size=(400, 300))).json()["id"]
+    (folder / other / "thumbnail.jpg").unlink()
+    (folder / other / "background.jpg").write_bytes(b"no picture")
+    answer = client.get(f"/api/backgrounds/{other}/thumbnail")
+    assert answer.status_code == 404
+    assert error_of(answer) == "this background cannot be read any more"
 
 
 def test_what_the_command_line_named_can_be_chosen_again(tmp_path: Path) -> None:

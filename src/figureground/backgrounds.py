@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Colours, Frame, Matte
 from figureground.errors import BackgroundError, InputError
-from figureground.images import EXTENSIONS, read_image
+from figureground.images import EXTENSIONS, picture_size, read_image
 from figureground.smoothing import weighted_blur
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 
@@ -131,14 +131,31 @@ class Slideshow:
     _still: Still | None = None
 
     def __call__(self, frame: Frame, matte: Matte, time: Fraction) -> Frame:
-        number = int(time / self.seconds) % len(self.paths)
+        number = self.number(time)
         if self._still is None or number != self._shown:
-            self._still, self._shown = Still(read_image(self.paths[number])), number
+            self._still, self._shown = Still(self.read(number)), number
         return self._still(frame, matte, time)
+
+    def number(self, time: Fraction) -> int:
+        """Which of the pictures stands there at this time."""
+        return int(time / self.seconds) % len(self.paths)
+
+    def read(self, number: int) -> Frame:
+        """One of the pictures.
+
+        Raises:
+            BackgroundError: it cannot be read.
+        """
+        try:
+            return read_image(self.paths[number])
+        except InputError as error:
+            raise BackgroundError(f"background {error}") from error
 
 
 def make_background(spec: str) -> Background:
     """The background that `blur`, `blur:STRENGTH`, `#rrggbb` or the path of a picture, video or folder names.
+
+    Of a folder's pictures only the heads are read here: one that is cut short is told of when its time comes.
 
     Raises:
         BackgroundError: none of these, or a file that cannot be read.
@@ -157,7 +174,7 @@ def make_background(spec: str) -> Background:
             if not pictures:
                 raise BackgroundError(f"background {spec!r}: no pictures in this folder")
             for picture in pictures:
-                read_image(picture)
+                picture_size(picture)  # to decode them all could take minutes
             return Slideshow(pictures)
         if path.suffix.lower() in VIDEO_EXTENSIONS:
             with VideoSource(path) as source:

@@ -109,9 +109,13 @@ def read_rgba(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: as `read_image`.
     """
-    picture = _open(path)
-    rgba = np.array(picture.convert("RGBA"))
-    rgba[:, :, :3] = to_srgb(np.ascontiguousarray(rgba[:, :, :3]), own_profile(picture))
+    with opened(path) as picture:
+        picture.load()
+        if picture.mode in _DEEP or not picture.has_transparency_data:  # Pillow's own conversion cuts deep ones off
+            frame = to_srgb(upright(picture), own_profile(picture))
+            return np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)])
+        rgba = np.array(ImageOps.exif_transpose(picture).convert("RGBA"))
+        rgba[:, :, :3] = to_srgb(np.ascontiguousarray(rgba[:, :, :3]), own_profile(picture))
     return rgba
 
 

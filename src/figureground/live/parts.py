@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Frame
-from figureground.backgrounds import Background, cover, make_background
+from figureground.backgrounds import Background, Slideshow, cover, make_background
 from figureground.engine import Engine
 from figureground.images import read_rgba
 from figureground.live.settings import Settings
+from figureground.live.slides import Slides
 
 GREEN = "#00ff00"  # what transparency is where a picture cannot hold any
 SMALLER = {"base": "small"}  # what the governor takes instead when there is no time
@@ -54,6 +55,8 @@ def make_parts(settings: Settings, width: int, height: int, now: float, before: 
 
 def _background(spec: str, width: int, height: int, now: float) -> Background:
     made = make_background(GREEN if spec == "transparent" else spec)
+    if isinstance(made, Slideshow):
+        made = Slides(made, width, height)
     # Once now: the first picture on it is then no slower than the others, and a video begins now.
     made(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), Fraction(now))
     return made

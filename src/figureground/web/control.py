@@ -60,7 +60,8 @@ class Control:
         settings["overlay"] = GIVEN if overlay else ""
         if settings["camera"] == self._given["camera"]:
             settings["camera"] = GIVEN
-        return state | {"settings": settings, "can_overlay": bool(self._given["overlay"])}
+        reason = self._without_paths(state["reason"])
+        return state | {"settings": settings, "reason": reason, "can_overlay": bool(self._given["overlay"])}
 
     def change(self, changes: object) -> None:
         """Change some of the settings, as the page spells them.
@@ -71,10 +72,22 @@ class Control:
         if not isinstance(changes, dict) or not changes:
             raise FigureGroundError("want a JSON object of settings to change")
         state: dict[str, Any] = dict(self.live.state())
-        self.live.change({name: self._checked(name, value, state) for name, value in changes.items()})
+        checked = {name: self._checked(name, value, state) for name, value in changes.items()}
+        try:
+            self.live.change(checked)
+        except FigureGroundError as error:
+            raise FigureGroundError(self._without_paths(str(error))) from error
 
     def is_shown(self, kept: Kept) -> bool:
         return Path(_settings(self.live.state())["background"]) == kept.path
+
+    def _without_paths(self, fault: str) -> str:
+        """What went wrong, with the names of backgrounds for their paths."""
+        given = self.given
+        if given is not None and len(given.path.parts) > 1:
+            for path in (str(given.path), repr(str(given.path))[1:-1]):  # some faults quote it
+                fault = fault.replace(path, given.name)
+        return self.backgrounds.named(fault)
 
     def _checked(self, name: str, value: object, state: dict[str, Any]) -> object:
         wanted = _TYPES.get(name)

@@ -20,8 +20,10 @@ from urllib.parse import urlencode, urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from figureground.web.answers import Json
 
 COOKIE = "figureground"
 BODY_SECONDS = 60.0
@@ -117,9 +119,9 @@ class Guard:
         return answer
 
 
-def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Json:
     """Every answer but a good one looks like this: one line for the user under `error`."""
-    return JSONResponse({"error": message}, status, headers)
+    return Json({"error": message}, status, headers)
 
 
 def is_page(request: HTTPConnection) -> bool:

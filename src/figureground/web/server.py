@@ -17,12 +17,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from figureground.errors import FigureGroundError, OutputError
+from figureground.errors import FigureGroundError, InputError, OutputError
 from figureground.web import metrics
+from figureground.web.answers import Json
 from figureground.web.control import GIVEN, Control
 from figureground.web.running import CONNECTIONS, Server, make_server
 from figureground.web.safety import Guard, Places, check_type, read_body, read_json, refusal
@@ -82,7 +83,7 @@ def make_app(live: Live, folder: Path, token: str | None, hosts: frozenset[str] 
     events, previews, uploads = Places(8, "pages"), Places(4, "previews"), Places(1, "uploads")
 
     def state(request: Request) -> Response:
-        return JSONResponse(control.state())
+        return Json(control.state())
 
     async def watch_state(request: Request) -> Response:
         return Held(states(control, request.app.state.is_ending), "text/event-stream", events)
@@ -117,20 +118,20 @@ def make_app(live: Live, folder: Path, token: str | None, hosts: frozenset[str] 
 def _control_routes(control: Control) -> list[Route]:
     async def settings(request: Request) -> Response:
         await to_thread.run_sync(control.change, await read_json(request))
-        return JSONResponse(await to_thread.run_sync(control.state))
+        return Json(await to_thread.run_sync(control.state))
 
     async def cover(request: Request) -> Response:
         body = await read_json(request)
         if not isinstance(body, dict) or not isinstance(body.get("on"), bool):
             raise HTTPException(400, 'want {"on": true} or {"on": false}')
         await to_thread.run_sync(control.live.cover, body["on"])
-        return JSONResponse(await to_thread.run_sync(control.state))
+        return Json(await to_thread.run_sync(control.state))
 
     def switch(act: Callable[[], None]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             await read_json(request)
             await to_thread.run_sync(act)
-            return JSONResponse(await to_thread.run_sync(control.state))
+            return Json(await to_thread.run_sync(control.state))
 
         return endpoint
 
@@ -144,7 +145,7 @@ def _control_routes(control: Control) -> list[Route]:
 
 def _background_routes(control: Control, uploads: Places) -> list[Route]:
     backgrounds = control.backgrounds
-    thumbnail_of = lru_cache(1)(make_thumbnail)  # of the one from the command line, which has none on disk
+    thumbnail_of = lru_cache(1)(make_thumbnail)  # of one that has none on disk, as that from the command line
 
     def find(request: Request) -> Kept:
         id = request.path_params["id"]
@@ -155,7 +156,7 @@ def _background_routes(control: Control, uploads: Places) -> list[Route]:
 
     def index(request: Request) -> Response:
         given = control.given
-        return JSONResponse([_entry(kept) for kept in ([given] if given else []) + backgrounds.all()])
+        return Json([_entry(kept) for kept in ([given] if given else []) + backgrounds.all()])
 
     async def add(request: Request) -> Response:
         kind = check_type(request, *PICTURE_TYPES, *VIDEO_TYPES)
@@ -166,13 +167,13 @@ def _background_routes(control: Control, uploads: Places) -> list[Route]:
                 async for piece in read_body(request, MAX_BYTES):
                     file.write(piece)
             keep = partial(backgrounds.keep, upload, kind, request.query_params.get("name", ""))
-            return JSONResponse(_entry(await to_thread.run_sync(keep)), 201)
+            return Json(_entry(await to_thread.run_sync(keep)), 201)
 
     def thumbnail(request: Request) -> Response:
         kept = find(request)
-        if kept.id == GIVEN:
-            return Response(thumbnail_of(kept.path), media_type="image/jpeg")
-        return FileResponse(kept.thumbnail, headers={"Cache-Control": "private, max-age=86400, immutable"})
+        if kept.thumbnail.is_file() and kept.id != GIVEN:
+            return FileResponse(kept.thumbnail, headers={"Cache-Control": "private, max-age=86400, immutable"})
+        return _made_thumbnail(kept, thumbnail_of)
 
     def remove(request: Request) -> Response:
         kept = find(request)
@@ -189,6 +190,13 @@ def _background_routes(control: Control, uploads: Places) -> list[Route]:
         Route("/api/backgrounds/{id}/thumbnail", thumbnail),
         Route("/api/backgrounds/{id}", remove, methods=["DELETE"]),
     ]
+
+
+def _made_thumbnail(kept: Kept, make: Callable[[Path], bytes]) -> Response:
+    try:
+        return Response(make(kept.path), media_type="image/jpeg")
+    except (InputError, OSError) as error:  # whose text names the path
+        raise HTTPException(404, "this background cannot be read any more") from error
 
 
 def _entry(kept: Kept) -> dict[str, str]:

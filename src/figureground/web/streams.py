@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +14,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from figureground.images import encode_jpeg
+from figureground.web.answers import to_json
 from figureground.web.control import Control
 from figureground.web.safety import Places
 
@@ -83,5 +83,5 @@ async def states(control: Control, is_ending: Callable[[], bool]) -> AsyncIterat
     """The state as server-sent events, four times a second."""
     while not is_ending():
         state = await to_thread.run_sync(control.state)
-        yield b"data: %b\n\n" % json.dumps(state).encode()
+        yield b"data: %b\n\n" % to_json(state)
         await asyncio.sleep(STATE_SECONDS)

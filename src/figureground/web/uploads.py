@@ -17,7 +17,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ LONGEST_SIDE = 3840  # of a picture kept, in pixels; a larger one is made smalle
 _MAX_PICTURE = 50_000_000  # pixels
 _MAX_VIDEO = 3840 * 2160  # pixels of one frame
 _DECODE_SECONDS = 20.0  # what takes longer cannot be shown while live either
+_LEFT_SECONDS = 3600.0  # no upload takes that long: one that is older was left by a program that was killed
+_WORKPLACE = ".upload-"  # what the name of a workplace begins with
 _THUMBNAIL = (320, 180)
 _NAME_LENGTH = 80
 # What a file must begin with, so that FFmpeg takes it for what it is said to be and not, say, for a playlist.
@@ -62,10 +64,14 @@ class Kept:
 
 
 class Backgrounds:
-    """The backgrounds in `folder`, which is made when the first one is kept."""
+    """The backgrounds in `folder`, which is made when the first one is kept; old leftovers in it are removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+        for left in self.folder.glob(f"{_WORKPLACE}*"):
+            with suppress(OSError):  # another program removes it at this moment, or it is not ours to remove
+                if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                    shutil.rmtree(left)
 
     def all(self) -> list[Kept]:
         """All that are kept, the newest last."""
@@ -90,6 +96,17 @@ class Backgrounds:
         path = Path(spec)
         return path.parent.name if path.parent.parent == self.folder and self.get(path.parent.name) else None
 
+    def named(self, text: str) -> str:
+        """`text` with the labels of backgrounds, even of those that are gone by now, for the paths of their files."""
+        path = re.compile(re.escape(f"{self.folder}{os.sep}") + r"([0-9a-f]{32})[/\\]background\.\w+")
+        return path.sub(lambda found: self._label_of(found[1]), text)
+
+    def _label_of(self, id: str) -> str:
+        try:
+            return (self.folder / id / "name.txt").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return label("")
+
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A temporary folder beside those that are kept.
@@ -99,7 +116,7 @@ class Backgrounds:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            work = tempfile.mkdtemp(prefix=".upload-", dir=self.folder)
+            work = tempfile.mkdtemp(prefix=_WORKPLACE, dir=self.folder)
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
         try:
@@ -161,10 +178,10 @@ def label(name: str) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """What a path is as a background: picture, video or folder."""
-    if path.suffix.lower() in EXTENSIONS:
-        return "picture"
-    return "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "folder"
+    """What `make_background` takes a path for: picture, video or folder."""
+    if path.is_dir():
+        return "folder"
+    return "video" if path.suffix.lower() in VIDEO_EXTENSIONS else "picture"
 
 
 def make_thumbnail(path: Path) -> bytes:
@@ -174,8 +191,8 @@ def make_thumbnail(path: Path) -> bytes:
         InputError: it cannot be read.
     """
     if kind_of(path) == "folder":
-        path = next((file for file in sorted(path.iterdir()) if kind_of(file) == "picture"), path)
-    if kind_of(path) == "video":
+        path = next((file for file in sorted(path.iterdir()) if file.suffix.lower() in EXTENSIONS), path)
+    elif kind_of(path) == "video":
         with VideoSource(path) as source:
             return encode_jpeg(cover(next(iter(source)), *_THUMBNAIL))
     return encode_jpeg(cover(read_image(path), *_THUMBNAIL))

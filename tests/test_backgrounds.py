@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -270,3 +271,10 @@ def test_a_background_that_cannot_be_read_is_named(tmp_path: Path, name: str, re
         make_background(str(tmp_path / name))
     assert str(caught.value).startswith("background ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes among its files")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.mp4")
+    with pytest.raises(BackgroundError, match="neither a file nor a folder"):
+        make_background(str(tmp_path / "b.mp4"))

@@ -7,6 +7,8 @@ import re
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -15,11 +17,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from figureground.images import write_image
 from figureground.live import Live
 from figureground.web import safety, server, uploads
 from figureground.web.server import LOOPBACK, make_app
@@ -289,3 +293,30 @@ def test_what_the_command_line_named_can_be_chosen_again(tmp_path: Path) -> None
             assert settings["background"] == now
             assert settings["overlay"] == change["overlay"]
         assert str(tmp_path) not in client.get("/api/state").text
+
+
+UPLOADED = """
+import sys
+from pathlib import Path
+from figureground.live.figures import resident_bytes
+from figureground.live.memory import keep_freed_memory
+from figureground.web.uploads import Backgrounds
+keep_freed_memory()
+backgrounds = Backgrounds(Path(sys.argv[1]))
+before = resident_bytes()
+with backgrounds.workplace() as work:
+    (work / "upload").write_bytes(Path(sys.argv[2]).read_bytes())
+    backgrounds.keep(work / "upload", "image/jpeg", "large.jpg")
+print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' memory is their own affair")
+def test_a_large_upload_leaves_no_memory_taken(tmp_path: Path) -> None:
+    """As in the live program, which keeps what is freed at every picture."""
+    rng = np.random.default_rng(0)
+    large = cv2.resize(rng.integers(0, 256, (50, 75, 3), np.uint8), (6000, 4000))
+    write_image(tmp_path / "large.jpg", np.asarray(large, np.uint8))
+    command = [sys.executable, "-c", UPLOADED, str(tmp_path / "kept"), str(tmp_path / "large.jpg")]
+    taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert taken < 60_000_000  # bytes; 170 million without

@@ -168,6 +168,8 @@ def make_background(spec: str) -> Background:
     path = Path(spec)
     if not os.path.exists(path):
         raise BackgroundError(f"background {spec!r}: no such file; want blur, blur:20, #rrggbb, transparent or a path")
+    if not (path.is_file() or path.is_dir()):  # to open a pipe could take for ever
+        raise BackgroundError(f"background {spec!r}: neither a file nor a folder")
     try:
         if path.is_dir():
             pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)

@@ -23,7 +23,7 @@ from figureground.live.framing import Framing
 from figureground.live.governor import Decision, Governor, levels_for
 from figureground.live.guard import Guard, Picture
 from figureground.live.matting import Matting
-from figureground.live.memory import keep_freed_memory
+from figureground.live.memory import give_back_freed_memory, keep_freed_memory
 from figureground.live.outputs import Outputs
 from figureground.live.parts import Parts, make_parts
 from figureground.live.settings import Settings
@@ -123,6 +123,7 @@ class Live:
             if self._parts is None or settings.model != self._settings.model:
                 self._event({"event": "model", "model": settings.model, "licence": licence_of(settings.model)})
             self._settings, self._parts = settings, parts
+            give_back_freed_memory()
 
     def start(self) -> None:
         """Open the camera."""

@@ -26,6 +26,7 @@ import cv2
 from figureground.backgrounds import cover
 from figureground.errors import BackgroundError, InputError, OutputError
 from figureground.images import EXTENSIONS, encode_jpeg, picture_size, read_image, write_image
+from figureground.live.memory import give_back_freed_memory
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 from figureground.web.safety import LARGEST_BODY
 
@@ -145,6 +146,8 @@ class Backgrounds:
             raise BackgroundError(str(error).replace(str(upload), name)) from error
         except OSError as error:
             raise OutputError(f"{name}: cannot be kept ({error.strerror or error})") from error
+        finally:
+            give_back_freed_memory()
         kept = self.get(id)
         assert kept is not None
         return kept

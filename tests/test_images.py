@@ -325,7 +325,7 @@ def test_a_suffix_that_cannot_hold_the_picture_is_refused(tmp_path: Path) -> Non
 
 def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match=r"result\.png: cannot be written .* choose another --output"):
+    with pytest.raises(OutputError, match=r"result\.png: cannot be written .* choose another place"):
         write_image(tmp_path / "file" / "result.png", plain(2, 2, RED))
     with pytest.raises(OutputError, match=r"cannot be written .* choose another --output"):
         check_writable(tmp_path / "file" / "new" / "folder")

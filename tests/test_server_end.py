@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from figureground.images import write_image
 from scenes import noise
@@ -116,23 +116,24 @@ def test_a_second_signal_waits_for_nobody(tmp_path: Path, second: signal.Signals
         assert not [*(tmp_path / "figureground" / "backgrounds").iterdir()], "nothing half-written is left"
 
 
-def test_a_stream_that_always_has_another_frame_is_closed(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, place), connect(f"ws://{place}/v1/frames") as stream:
-        stream.send("{}")
-        stream.recv(30)
+def test_streams_that_always_have_another_frame_are_closed(tmp_path: Path) -> None:
+    frame = picture(size=(640, 360))
 
-        def send() -> None:
-            with suppress(ConnectionClosed):
-                while True:
-                    stream.send(picture(size=(64, 36)))
-                    time.sleep(0.01)
+    def send(stream: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                stream.send(frame)
 
-        sending = Thread(target=send)
-        sending.start()
-        stream.recv(30)
+    with started(tmp_path) as (process, place), ExitStack() as streams:
+        clients = [streams.enter_context(connect(f"ws://{place}/v1/frames")) for _ in range(3)]
+        for client in clients:
+            client.send("{}")
+            client.recv(30)
+            Thread(target=send, args=[client], daemon=True).start()
+        for client in clients:
+            client.recv(30)
         process.send_signal(signal.SIGTERM)
         said_at_the_end(process)
-        sending.join()
 
 
 def test_nobody_starts_the_camera_again(tmp_path: Path) -> None:

@@ -105,8 +105,11 @@ def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     surroundings = os.environ | {"XDG_DATA_HOME": str(folder)}
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=surroundings) as process:
         assert process.stderr is not None
-        found = re.match(r"figureground: (http://\S+)/", process.stderr.readline())
-        assert found is not None, "it does not start"
+        found = None
+        while found is None:  # before it may stand what the picture does
+            said = process.stderr.readline()
+            assert said, "it does not start"
+            found = re.search(r"figureground: (http://\S+)/", said)
         try:
             yield process, found[1]
         finally:

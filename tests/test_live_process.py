@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 from typing import IO, Any
@@ -100,6 +102,26 @@ def test_it_says_in_json_what_happens(camera: str) -> None:
     assert next(line["reason"] for line in said if line.get("light") == "covered") == "the model is loading"
     (model,) = (line for line in said if line["event"] == "model")
     assert (model["model"], model["licence"]) == ("small", "LicenseRef-figureground-weights")
+
+
+def test_a_program_that_reads_the_pipe_as_the_manual_does_has_the_right_times(camera: str) -> None:
+    manual = Path(__file__).parents[1] / "docs" / "live.md"
+    found = re.search(r"--to pipe .*\| ffmpeg -f rawvideo (.*?) -i - ", manual.read_text(encoding="utf-8"))
+    assert found
+    told = dict(pair.split() for pair in re.findall(r"-(\S+ \S+)", found[1]))
+    assert told == {"pix_fmt": "rgb24", "s": "1280x720", "use_wallclock_as_timestamps": "1"}
+    reading = {"pixel_format": "rgb24", "video_size": "160x96", "use_wallclock_as_timestamps": "1"}
+    line = [sys.executable, "-m", "figureground", "live", "--camera", camera, "--to", "pipe", "--size", "160x96"]
+    with subprocess.Popen([*line, "--fps", "8"], stdout=subprocess.PIPE, bufsize=0) as running:
+        assert running.stdout is not None
+        with av.open(running.stdout, "r", format="rawvideo", options=reading) as container:
+            times, came = [], []
+            for frame in islice(container.decode(video=0), 40):
+                times.append(frame.time)
+                came.append(time.monotonic())
+        running.terminate()
+    took = came[-1] - came[0]
+    assert times[-1] - times[0] == pytest.approx(took, rel=0.3)
 
 
 BITS, BLOCK = 16, 6  # of a clock of milliseconds in the green of the figure's pixels

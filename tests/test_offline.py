@@ -130,7 +130,8 @@ def test_the_server_listens_on_this_computer_and_asks_nobody(desk: Desk) -> None
         command, cwd=desk.folder, env=desk.environment(), stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stderr is not None
-        assert "http://127.0.0.1:" in server.stderr.readline()
+        while "http://127.0.0.1:" not in server.stderr.readline():
+            assert server.poll() is None
         time.sleep(4)
         assert server.poll() is None
         server.send_signal(signal.SIGINT)

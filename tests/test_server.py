@@ -25,7 +25,7 @@ from figureground.live import Live, Settings
 from figureground.web import server
 from figureground.web.server import LOOPBACK, make_app, serve
 from scenes import GREEN, plain
-from serving import error_of, make_camera, open_picture, picture, serving, upload
+from serving import error_of, make_camera, open_picture, picture, serving, upload, wait_until
 from videos import VP9, counting, make_video
 
 TOKEN = "a token that nobody guesses"
@@ -319,3 +319,52 @@ def test_it_says_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
                 out, rest = process.communicate(timeout=60)
         assert (process.returncode, out, rest) == (0, "ended well\n", "")
     assert len(list((Path(data) / "figureground" / "backgrounds").iterdir())) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file here that is always full")
+def test_nobody_needs_to_read_its_address(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", SCRIPT, str(make_camera(tmp_path))]
+    surroundings = os.environ | {"XDG_DATA_HOME": str(tmp_path)}
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=full, text=True, env=surroundings) as process,
+    ):
+        time.sleep(6)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+        assert (process.returncode, out) == (0, "ended well\n")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_serve_says_what_happens_as_live_does(tmp_path: Path, as_json: bool) -> None:
+    (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
+    line = [sys.executable, "-m", "figureground", "serve", "--camera", str(make_camera(tmp_path)), "--port", "0"]
+    line += ["--token-file", str(tmp_path / "token"), *(["--json"] if as_json else [])]
+    out, errors = tmp_path / "out", tmp_path / "errors"
+    with (
+        out.open("w") as stdout,
+        errors.open("w") as stderr,
+        subprocess.Popen(
+            line, stdout=stdout, stderr=stderr, env=os.environ | {"XDG_DATA_HOME": str(tmp_path)}
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: "http://" in errors.read_text())
+            address = re.search(r"http://127\.0\.0\.1:\d+", errors.read_text())
+            assert address
+            headers = {"Origin": address[0], "Authorization": f"Bearer {TOKEN}"}
+            with httpx.Client(base_url=address[0], headers=headers) as client:
+                for act, light, reason in (("start", "live", ""), ("stop", "stopped", "stopped")):
+                    assert client.post(f"/api/{act}", json={}).status_code == 200
+                    spoken = f"figureground: {light}{reason and f': {reason}'}\n"
+                    wanted = f'"light": "{light}", "reason": "{reason}"' if as_json else spoken
+                    wait_until(lambda wanted=wanted: wanted in (out if as_json else errors).read_text())
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+    if as_json:
+        assert {"light", "model"} <= {json.loads(said)["event"] for said in out.read_text().splitlines()}
+    told = out.read_text() + errors.read_text()
+    assert TOKEN not in told
+    assert str(tmp_path) not in told

@@ -34,6 +34,7 @@ FpsOption = Annotated[float, typer.Option(min=1, max=240, help="Pictures a secon
 HostOption = Annotated[str, typer.Option(help="Where the page is served; any other than this computer needs a token.")]
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0: a free one.")]
 TokenOption = Annotated[Path | None, typer.Option(help="A file with the token that the page asks for.")]
+LinesOption = Annotated[bool, typer.Option("--json", help="Say what happens as lines of JSON.")]
 
 
 def live(
@@ -59,7 +60,7 @@ def live(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     token_file: TokenOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Say what happens as lines of JSON.")] = False,
+    as_json: LinesOption = False,
 ) -> int:
     """Replace a camera's background as it happens. Nothing of the room is ever shown, whatever fails."""
     from figureground.live import Settings
@@ -101,14 +102,15 @@ def serve(
     device: DeviceOption = "cpu",
     size: SizeOption = "1280x720",
     fps: FpsOption = 30.0,
+    as_json: LinesOption = False,
 ) -> int:
     """Serve the page that controls the live picture, and pictures for other programs; it begins without the camera."""
     from figureground.live import Settings
 
     changes = {"camera": camera, "background": background, "model": model, "device": device, "fps": fps}
     settings = Settings().changed(changes)
-    page = (host, port, token_file)
-    return _run(settings, parse_size(size), (), "page", lambda _: None, lambda: None, page, start=False)
+    page, say = (host, port, token_file), _teller(as_json, sys.stdout)
+    return _run(settings, parse_size(size), (), "page", say, lambda: None, page, start=False)
 
 
 def _run(
@@ -189,7 +191,8 @@ def _teller(as_json: bool, out: TextIO) -> Callable[[dict[str, object]], object]
 def _print(line: str, out: TextIO) -> None:
     """A line for whoever still reads: the live picture goes on without one."""
     try:
-        print(line, file=out, flush=True)
+        out.write(f"{line}\n")  # in one piece: others write there, too
+        out.flush()
     except OSError:
         # What is left in its buffer would be tried again, and be an error, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())

@@ -212,20 +212,21 @@ async def _next(websocket: WebSocket) -> dict[str, Any] | None:
     receiving = asyncio.ensure_future(websocket.receive())
     until = time.monotonic() + IDLE_SECONDS
     try:
-        while not receiving.done():
+        while True:
             await asyncio.wait((receiving,), timeout=_LOOK)
-            if receiving.done():
-                break
-            if websocket.app.state.is_ending():
+            message = dict(receiving.result()) if receiving.done() else {}
+            if message.get("type") == "websocket.disconnect":
+                return None
+            if websocket.app.state.is_ending():  # looked at also where the next frame is always there already
                 await websocket.close(GOING_AWAY, "the server is ending")
                 return None
+            if message:
+                return message
             if time.monotonic() > until:
                 await _end(websocket, f"no frame for {IDLE_SECONDS:.0f} seconds")
                 return None
     finally:
         receiving.cancel()
-    message = dict(receiving.result())
-    return None if message["type"] == "websocket.disconnect" else message
 
 
 async def _end(websocket: WebSocket, reason: str) -> None:

@@ -1,12 +1,19 @@
 """uvicorn as it is run here: a client that dawdles is left, and what is in hand when the end comes is finished.
 
-uvicorn itself waits for ever for the rest of a request's head, and for a client that does not take its answer.
+uvicorn itself waits for ever for the rest of a request's head, and for a client that does not take its answer; at the
+end too, and then a second SIGTERM is nothing to it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -14,15 +21,30 @@ from starlette.applications import Starlette
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import HANDLED_SIGNALS
 
 HEAD_SECONDS = 10.0  # for the head of a request, from its first byte or the connection's begin
 TAKE_SECONDS = 120.0  # in which a client must take an answer, or what is sent of a stream at once
+LEAVE_SECONDS = 5.0  # at the end, in which a client must bring the rest of its request or take its answer
 CONNECTIONS = 256  # what comes beyond is answered with uvicorn's own 503
+_LOOK = 0.1  # seconds between two looks at what has become of the end
+_TIDY_SECONDS = 0.5  # for those who serve a client, to remove what it was uploading, say
 MESSAGE_BYTES = 25_000_000  # of one WebSocket message; a raw picture of 3840x2160 has 24.9 million
 
 
-def make_server(app: Starlette, busy: Callable[[], bool] = lambda: False) -> Server:
-    """A server for `app`, which learns by `app.state.is_ending` when it ends; `busy` tells of work to be finished."""
+def make_server(
+    app: Starlette,
+    busy: Callable[[], bool] = lambda: False,
+    making: Callable[[], bool] = lambda: False,
+    asked: Callable[[], object] = lambda: None,
+) -> Server:
+    """A server for `app`, which learns by `app.state.is_ending` when it ends.
+
+    Args:
+        busy: whether there is work to be finished.
+        making: whether it is the server that this waits for, not a client.
+        asked: called at the first signal, in its handler.
+    """
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -39,30 +61,81 @@ def make_server(app: Starlette, busy: Callable[[], bool] = lambda: False) -> Ser
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=5,
     )
-    server = Server(config, busy)
+    server = Server(config, busy, making, asked)
     app.state.is_ending = lambda: server.is_draining or server.should_exit
     return server
 
 
 class Server(uvicorn.Server):
-    """A first signal while work is in hand only lets no more in; the last work done, or a second signal, ends it."""
+    """A first signal while work is in hand only lets no more in; the last work done ends it.
 
-    def __init__(self, config: uvicorn.Config, busy: Callable[[], bool]) -> None:
+    Clients that dawdle then are left after `LEAVE_SECONDS`. A second signal leaves everybody and ends the process:
+    threads that Python would wait for may be long in a picture, or for ever in a driver.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        busy: Callable[[], bool],
+        making: Callable[[], bool],
+        asked: Callable[[], object],
+    ) -> None:
         super().__init__(config)
-        self.busy = busy
-        self.is_draining = False
+        self.busy, self.making, self.asked = busy, making, asked
+        self.is_draining = self._is_over = False
+        self._signals = 0
+        self._until = float("inf")  # when clients are left that have not brought or taken what they were to
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Not only while it runs, as uvicorn's: what comes while the process winds up is no first signal."""
+        if threading.current_thread() is threading.main_thread():
+            for sign in HANDLED_SIGNALS:
+                signal.signal(sign, self.handle_exit)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.busy() and not self.is_draining:
-            self.is_draining = True
+        self._signals += 1
+        if self._signals == 1:
+            self._until = time.monotonic() + LEAVE_SECONDS
+            self.asked()
+            self.is_draining = self.busy()
+            self.should_exit |= not self.is_draining
+        elif self._signals == 2 and not self._is_over:
+            self.should_exit = True
         else:
-            self.force_exit = self.is_draining
-            super().handle_exit(sig, frame)
+            os._exit(0)
 
     async def on_tick(self, counter: int) -> bool:
-        if self.is_draining and not self.busy():
-            self.should_exit = True
+        if self.is_draining:
+            now = time.monotonic()
+            if self.making():
+                self._until = now + LEAVE_SECONDS
+            self.should_exit |= not self.busy() or now > self._until
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._until = min(self._until, time.monotonic() + LEAVE_SECONDS)
+        leaving = asyncio.ensure_future(self._leave_dawdlers())
+        await super().shutdown(sockets)
+        leaving.cancel()
+        self._is_over = True
+        if self._signals > 1:
+            os._exit(0)
+
+    async def _leave_dawdlers(self) -> None:
+        while self._signals < 2:
+            if time.monotonic() > self._until:
+                self._leave_clients()
+            await asyncio.sleep(_LOOK)
+        self._leave_clients()
+        await asyncio.sleep(_TIDY_SECONDS)
+        os._exit(0)
+
+    def _leave_clients(self) -> None:
+        """What serves them ends as if they had left; uvicorn would cancel it, each with a traceback in the log."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 class _Taking(asyncio.Protocol):

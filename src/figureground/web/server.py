@@ -50,7 +50,7 @@ SHORTEST_TOKEN = 16
 def serve(live: Live, host: str, port: int, token: str | None) -> None:
     """Serve the page at `host`:`port` (0: a free one) until Ctrl-C, SIGTERM or the end of `live`.
 
-    The address goes to stderr, in one line.
+    The address goes to stderr, in one line. The first signal closes the camera, a second one ends the process.
 
     Raises:
         FigureGroundError: no token, or a short one, for an address beyond this computer.
@@ -63,11 +63,15 @@ def serve(live: Live, host: str, port: int, token: str | None) -> None:
     listener = _listen(host, port)
     hosts = LOOPBACK if _is_loopback(host) else frozenset({_bracketed(host), socket.gethostname().lower()})
     app = make_app(live, data_folder(), token, hosts)
-    server = make_server(app, app.state.service.busy)
+    service = app.state.service
+    server = make_server(app, service.busy, service.making, live.stop)
     address = f"http://{_bracketed(host)}:{listener.getsockname()[1]}/"
-    print(f"figureground: {address}{'' if token is None else '?token=TOKEN'}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody reads it
+        # In one piece: other threads tell what happens in lines of their own.
+        sys.stderr.write(f"figureground: {address}{'' if token is None else '?token=TOKEN'}\n")
+        sys.stderr.flush()
     Thread(target=_end_with, args=(live, server), daemon=True).start()
-    with listener, suppress(KeyboardInterrupt):
+    with listener:
         server.run(sockets=[listener])
 
 
@@ -130,6 +134,8 @@ def _control_routes(control: Control) -> list[Route]:
     def switch(act: Callable[[], None]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             await read_json(request)
+            if request.app.state.is_ending():  # which has closed the camera
+                raise HTTPException(503, "the server is ending: ask again when it is back")
             await to_thread.run_sync(act)
             return Json(await to_thread.run_sync(control.state))
 

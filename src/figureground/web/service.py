@@ -60,6 +60,10 @@ class Service:
         """Whether anybody waits for a picture."""
         return self.work.in_hand > 0 or self.work.making > 0
 
+    def making(self) -> bool:
+        """Whether a picture is being made: what is in hand beyond that waits for its client."""
+        return self.work.making > 0
+
     def engine(self, model: str) -> Engine:
         """The engine of a shipped model, loaded when it is first asked for."""
         with self._loading:

@@ -222,9 +222,12 @@ def test_a_run_knows_its_recipe(run: Path, tmp_path: Path) -> None:
         read_run(tmp_path)
     for config in ("", "[]", "{}", '{"dataset": "x", "augment": {"zoom": [1, 1]}, "colour": 3}'):
         (tmp_path / "config.json").write_text(config)
-        with pytest.raises(RecipeError, match=r"config\.json: cannot be gone on with") as error:
+        with pytest.raises(RecipeError, match=r"config\.json: cannot be gone on with.*without --resume$") as error:
             read_run(tmp_path)
         assert "\n" not in str(error.value)
+    (tmp_path / "last.npz").touch()
+    with pytest.raises(RecipeError, match=r"start again without --resume and with another --output$"):
+        read_run(tmp_path)
 
 
 # ---- going on with something else
@@ -263,7 +266,7 @@ def test_a_run_of_an_older_version_goes_on(run: Path, dataset: Path, tmp_path: P
 def test_a_broken_config(run: Path, dataset: Path, tmp_path: Path, config: str) -> None:
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text(config)
-    with pytest.raises(TrainingError, match=r"config\.json: .*; start again without --resume"):
+    with pytest.raises(TrainingError, match=r"config\.json: .*; start again without --resume and with another"):
         fit(RECIPE, dataset, tmp_path / "run", resume=True)
 
 

@@ -106,7 +106,9 @@ def _silence_tensorflow() -> None:
 
 def _go_on(dataset: Path, run: Path) -> str:
     """How to go on after a Ctrl-C."""
-    if not (run / "last.npz").exists():
+    from figureground.training.config import has_checkpoint
+
+    if not has_checkpoint(run):
         return f"{run}: no checkpoint yet; begin again"
     return f"go on with:  {shlex.join(['figureground', 'train', str(dataset), '--output', str(run), '--resume'])}"
 

@@ -190,6 +190,22 @@ def _hint(error: Exception) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def has_checkpoint(run: Path) -> bool:
+    """Whether a folder holds a run that can go on, which no other may take the place of."""
+    return (run / "last.npz").exists()
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a folder holds a run that came to its end; no other may take its place either."""
+    return (run / "report.html").exists()
+
+
+def start_again(run: Path) -> str:
+    """The remedy where a run cannot be resumed: one that is not refused in turn."""
+    elsewhere = " and with another --output" if has_checkpoint(run) or is_finished(run) else ""
+    return f"start again without --resume{elsewhere}"
+
+
 def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
     """The recipe a run was begun with, out of its config.json, with single settings changed as in `read_recipe`.
 
@@ -203,10 +219,10 @@ def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
         augment = config["augment"] | {"zoom": tuple(config["augment"]["zoom"])}
         recipe = Recipe(**config | {"augment": Augment(**augment)})
     except FileNotFoundError as error:
-        raise RecipeError(f"{run}: no run to resume here; start it without --resume") from error
+        raise RecipeError(f"{run}: no run to resume here; {start_again(run)}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise RecipeError(f"{path}: cannot be gone on with ({reason}); start again without --resume") from error
+        raise RecipeError(f"{path}: cannot be gone on with ({reason}); {start_again(run)}") from error
     return _with(recipe, settings)
 
 

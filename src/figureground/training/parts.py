@@ -8,9 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from figureground.atomic import remove_unfinished
 from figureground.errors import DatasetError, TrainingError
 from figureground.training.checkpoint import Progress, Weights, load_checkpoint
-from figureground.training.config import Recipe
+from figureground.training.config import Recipe, has_checkpoint
 from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, read_splits
 from figureground.training.model import begin_with, build_network, trainable
 from figureground.training.replicas import Devices, Learner
@@ -47,16 +48,16 @@ def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devic
     with devices.scope():
         model = trainable(recipe)
     average, progress = [np.array(w) for w in model.get_weights()], Progress()
-    if resume:
-        if devices.is_chief:
-            for left in run.glob(".*.part.*"):  # of a run that was killed while it wrote
-                left.unlink()
+    if resume and has_checkpoint(run):
         average, progress = load_checkpoint(run / "last.npz", model)
-        _check_same_place(devices, run, progress)
     elif recipe.start:
         begin_with(model, recipe.start)
         average = [np.array(w) for w in model.get_weights()]
+    if resume:
+        _check_same_place(devices, run, progress)
     if devices.is_chief:
+        if (run / "config.json").exists():
+            remove_unfinished(run)  # of a run that was killed while it wrote
         _describe(recipe, dataset, run, devices)
     logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
     learn = devices.learner(model)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ import keras
 
 from figureground.atomic import atomic_path, check_writable
 from figureground.errors import DatasetError, TrainingError
-from figureground.training.config import Recipe
+from figureground.training.config import Recipe, has_checkpoint, is_finished, start_again
 
 # What may differ when a run goes on: none of it changes what it learns from the pictures that come.
 FREE = {"epochs", "dataset", "cache_gb", "sample_every"}
@@ -40,14 +41,21 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 def check_run(recipe: Recipe, dataset: Path, run: Path, resume: bool) -> None:
     """A run's folder holds one run: nothing else may be written over it, nor go on under its name.
 
+    A run that was stopped before its first checkpoint has nothing to lose: it may begin again, resumed or not.
+
     Raises:
         TrainingError: it holds a run, none to resume, or one of other settings or data.
         OutputError: it cannot be written.
     """
     check_writable(run)
+    if is_finished(run) and not has_checkpoint(run):
+        raise TrainingError(
+            f"{run}: holds a finished run without its last.npz, which cannot go on; "
+            f"choose another --output, and --from {shlex.quote(str(run))} to begin with its weights"
+        )
     if resume:
         _check_same(recipe, dataset, run)
-    elif (run / "last.npz").exists() or (run / "best.keras").exists():
+    elif has_checkpoint(run):
         raise TrainingError(f"{run}: holds a run already; add --resume to go on or choose another --output")
 
 
@@ -74,11 +82,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise TrainingError(f"{path.parent}: no run to resume here; start it without --resume") from error
+        raise TrainingError(f"{path.parent}: no run to resume here; {start_again(path.parent)}") from error
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}); start again without --resume") from error
+        raise TrainingError(f"{path}: cannot be read ({error}); {start_again(path.parent)}") from error
     if not isinstance(content, dict):
-        raise TrainingError(f"{path}: holds no settings of a run; start again without --resume")
+        raise TrainingError(f"{path}: holds no settings of a run; {start_again(path.parent)}")
     return content
 
 

@@ -145,6 +145,21 @@ def test_validation_now_and_then_and_at_the_end(other_seed: tuple[Path, list[Row
     assert [row["epoch"] for row in other_seed[1]] == [2, 3]
 
 
+def test_resuming_with_fewer_epochs_than_are_done(
+    trained: tuple[Path, list[Row]], dataset: Path, tmp_path: Path
+) -> None:
+    run = trained[0]
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(TrainingError, match=r"epochs=6, but 7 are done; want 7 or more$"):
+        fit(replace(TINY, epochs=6), dataset, run, resume=True)
+    assert (run / "config.json").read_bytes() == before
+    late, asked = replace(CLASSIC, validate_every=3), iter([False] * 8 + [True])
+    with pytest.raises(KeyboardInterrupt):
+        fit(late, dataset, tmp_path / "run", stop=lambda: next(asked))
+    with pytest.raises(TrainingError, match=r"epochs=2, but 2 are done, and none validated yet; want 3 or more$"):
+        fit(replace(late, epochs=2), dataset, tmp_path / "run", resume=True)
+
+
 def copy_of(run: Path, folder: Path) -> Path:
     shutil.copytree(run, folder)
     return folder

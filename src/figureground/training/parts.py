@@ -55,6 +55,7 @@ def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devic
         average = [np.array(w) for w in model.get_weights()]
     if resume:
         _check_same_place(devices, run, progress)
+        _check_epochs(recipe, run, progress)
     if devices.is_chief:
         if (run / "config.json").exists():
             remove_unfinished(run)  # of a run that was killed while it wrote
@@ -73,6 +74,15 @@ def _check_same_place(devices: Devices, run: Path, progress: Progress) -> None:
             f"{run}: machine {devices.machine} found a checkpoint of epoch, step {mine}, the chief one of {chief}; "
             "put --output into a folder that all machines share"
         )
+
+
+def _check_epochs(recipe: Recipe, run: Path, progress: Progress) -> None:
+    """A run cannot end before where it is, nor where no weights have been chosen yet."""
+    done = progress.epoch
+    least = done if progress.best_epoch else done + 1
+    if recipe.epochs < least:
+        unseen = "" if progress.best_epoch else ", and none validated yet"
+        raise TrainingError(f"{run}: epochs={recipe.epochs}, but {done} are done{unseen}; want {least} or more")
 
 
 def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices) -> None:

@@ -243,6 +243,22 @@ def test_resuming_with_other_data(run: Path, dataset: Path, tmp_path: Path) -> N
         fit(RECIPE, tmp_path / "data", run, resume=True)
 
 
+def test_resuming_with_corrected_masks(run: Path, dataset: Path, tmp_path: Path) -> None:
+    """A pixel of one mask: its coverage in the manifest is the same."""
+    kept, data = shutil.copytree(run, tmp_path / "run"), shutil.copytree(dataset, tmp_path / "data")
+    mask = data / "masks" / "p003.png"
+    matte = np.array(Image.open(mask))
+    matte[0, 0] = 255
+    write_image(mask, matte)
+    with pytest.raises(TrainingError, match=r"data/masks: are not the ones that .* was begun with; resume with"):
+        fit(RECIPE, data, kept, resume=True)
+    noted = json.loads((kept / "environment.json").read_text())
+    del noted["masks_sha256"]
+    (kept / "environment.json").write_text(json.dumps(noted))
+    fit(RECIPE, data, kept, resume=True)  # begun by a version that did not note them
+    assert len(json.loads((kept / "environment.json").read_text())["masks_sha256"]) == 64
+
+
 def test_resuming_with_another_setting_within_another(run: Path, dataset: Path) -> None:
     other = replace(RECIPE, augment=replace(RECIPE.augment, flip=0.25))
     with pytest.raises(TrainingError, match=r"was begun with augment\.flip 0\.5, got 0\.25; resume with the old"):

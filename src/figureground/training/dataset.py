@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -128,6 +129,20 @@ def _held_out(manifest: Path) -> set[str]:
         raise DatasetError(f"{manifest}: column {error} is missing; want image,split") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{manifest}: cannot be read ({error})") from error
+
+
+def mask_digest(item: Item) -> bytes:
+    """SHA-256 of a mask's file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(item.mask.read_bytes()).digest()
+    except FileNotFoundError as error:
+        raise ImageError(f"{item.mask}: no such file; {_mend(item)}") from error
+    except OSError as error:
+        raise ImageError(f"{item.mask}: cannot be read ({error.strerror}); {_mend(item)}") from error
 
 
 def _mend(item: Item) -> str:

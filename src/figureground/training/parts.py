@@ -15,7 +15,7 @@ from figureground.training.config import Recipe, has_checkpoint
 from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, read_splits
 from figureground.training.model import begin_with, build_network, trainable
 from figureground.training.replicas import Devices, Learner
-from figureground.training.run import config, environment, write_json
+from figureground.training.run import check_same_data, config, data_hashes, environment, write_json
 from figureground.training.start import find_weights
 from figureground.training.unet import logits_model
 
@@ -43,6 +43,9 @@ class Parts:
 
 
 def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devices) -> Parts:
+    hashes = data_hashes(dataset)
+    if resume:
+        check_same_data(hashes, dataset, run)
     train, val = _read(recipe, dataset)
     shown = build_network(recipe)
     with devices.scope():
@@ -59,7 +62,7 @@ def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devic
     if devices.is_chief:
         if (run / "config.json").exists():
             remove_unfinished(run)  # of a run that was killed while it wrote
-        _describe(recipe, dataset, run, devices)
+        _describe(recipe, dataset, run, devices, hashes)
     logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
     learn = devices.learner(model)
     backgrounds = _backgrounds(recipe)
@@ -85,10 +88,10 @@ def _check_epochs(recipe: Recipe, run: Path, progress: Progress) -> None:
         raise TrainingError(f"{run}: epochs={recipe.epochs}, but {done} are done{unseen}; want {least} or more")
 
 
-def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices) -> None:
+def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices, hashes: dict[str, str]) -> None:
     used = {"devices": devices.count, "machines": devices.machines}
     write_json(run / "config.json", config(recipe, dataset))
-    write_json(run / "environment.json", environment(dataset, recipe.seed) | used)
+    write_json(run / "environment.json", environment(hashes, recipe.seed) | used)
 
 
 def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:

@@ -353,6 +353,20 @@ def test_what_cannot_be_learnt_from(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("cache_gb", [0.0, 0.00005, 0.0003], ids=["nothing", "some of train", "all but some of val"])
+def test_people_are_looked_for_in_every_mask_held_in_memory_or_not(cache_gb: float, tmp_path: Path) -> None:
+    """Only the last picture of each split holds anybody; then that of val does not either."""
+    write_dataset(tmp_path / "data", train=16, val=8)
+    masks = sorted((tmp_path / "data" / "masks").iterdir())
+    for mask in masks[:15] + masks[16:23]:
+        write_image(mask, np.zeros((64, 64), np.uint8))
+    recipe = replace(CLASSIC, epochs=1, cache_gb=cache_gb)
+    fit(recipe, tmp_path / "data", tmp_path / "run")
+    write_image(masks[23], np.zeros((64, 64), np.uint8))
+    with pytest.raises(DatasetError, match="no mask of split 'val' holds anything"):
+        fit(recipe, tmp_path / "data", tmp_path / "other")
+
+
 @pytest.mark.parametrize("make", [without_train, with_few])
 def test_a_wrong_dataset_is_told_before_tensorflow_is_loaded(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "data")

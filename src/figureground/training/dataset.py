@@ -27,7 +27,7 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Annotated pictures by number, shrunk to `side`; those in `cache` are kept in memory."""
+    """Annotated pictures by number, shrunk to `side`; those in `cache`, the first ones, are kept in memory."""
 
     items: Sequence[Item]
     side: int
@@ -58,6 +58,19 @@ class Samples:
 
     def __getitem__(self, number: int) -> Sample:
         return self.cache.get(number) or self._read(number)
+
+    def mattes(self) -> Iterator[NDArray[np.uint8]]:
+        """Every mask, those in memory first; the others are read as they are asked for, without their pictures.
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        yield from (matte for _, matte in self.cache.values())
+        for item in self.items[len(self.cache) :]:
+            try:
+                yield _shrink(read_matte(item.mask), self.side)
+            except ImageError as error:
+                raise ImageError(f"{error}; {_mend(item)}") from error
 
     def _read(self, number: int) -> Sample:
         item = self.items[number]

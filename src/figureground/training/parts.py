@@ -102,7 +102,7 @@ def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
     learnt = Samples.load(train, recipe.cache_side, memory)
     measured = Samples.load(val, recipe.cache_side, memory - learnt.bytes())
     for split, samples in (("train", learnt), ("val", measured)):
-        if samples.cache and not any(matte.max() >= 128 for _, matte in samples.cache.values()):
+        if not any(matte.max() >= 128 for matte in samples.mattes()):
             raise DatasetError(
                 f"{dataset}: no mask of split {split!r} holds anything; look at it with `figureground explore`"
             )

@@ -220,7 +220,13 @@ def test_a_run_knows_its_recipe(run: Path, tmp_path: Path) -> None:
     assert read_run(run, ["epochs=9"]) == replace(RECIPE, epochs=9)
     with pytest.raises(RecipeError, match="no run to resume here"):
         read_run(tmp_path)
-    for config in ("", "[]", "{}", '{"dataset": "x", "augment": {"zoom": [1, 1]}, "colour": 3}'):
+    for config in (
+        "",
+        "[]",
+        "{}",
+        '{"dataset": "x", "augment": {"zoom": [1, 1]}, "name": "x", "batch": "8"}',
+        '{"dataset": "x", "augment": {"zoom": [1, 1]}, "colour": 3}',
+    ):
         (tmp_path / "config.json").write_text(config)
         with pytest.raises(RecipeError, match=r"config\.json: cannot be gone on with.*without --resume$") as error:
             read_run(tmp_path)

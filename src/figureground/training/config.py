@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from figureground.errors import RecipeError
 from figureground.preprocess import STRIDE
@@ -23,6 +23,31 @@ CHOICES = {
     "choose_by": ("val_loss", "val_iou"),
 }
 MOST_PEOPLE = 8
+_KINDS = {
+    str: "a text",
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    tuple[float, float]: "two numbers, as in (0.5, 1.5)",
+}
+
+
+def _check_kinds(settings: Recipe | Augment, prefix: str = "") -> None:
+    """Refuse a value that is not of the type its setting is annotated with."""
+    for name, kind in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if not _is_of(value, kind):
+            wanted = _KINDS.get(kind) or f"{kind.__name__}(...)"
+            raise RecipeError(f"{prefix}{name}={value!r}: want {wanted}, got {type(value).__name__}")
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_of, value, kinds))
+    if kind is float:
+        kind = int | float
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +83,12 @@ class Augment:
     negative: float = 0.06  # a background without any person; needs `Recipe.backgrounds`
 
     def __post_init__(self) -> None:
-        """Refuse what is out of its range.
+        """Refuse what is of the wrong type or out of its range.
 
         Raises:
             RecipeError: a setting that is.
         """
+        _check_kinds(self, "augment.")
         if not 0.01 <= self.zoom[0] <= self.zoom[1] <= 100:
             raise RecipeError(f"augment.zoom={self.zoom}: want two numbers from 0.01 to 100, the smaller first")
         if not 1 <= self.others <= MOST_PEOPLE:
@@ -122,8 +148,9 @@ class Recipe:
         """Refuse what could only fail, or train something else than was asked for, an hour later.
 
         Raises:
-            RecipeError: a setting that is out of its range.
+            RecipeError: a setting that is of the wrong type or out of its range.
         """
+        _check_kinds(self)
         for name, choices in CHOICES.items():
             self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         loss_terms(self.loss)
@@ -169,7 +196,9 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     path = find_recipe(name)
     try:
         recipe = runpy.run_path(str(path)).get("RECIPE")
-    except Exception as error:  # a recipe is the user's own program: anything may go wrong in it
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {_line(path, error)}{error}") from error
+    except (Exception, SystemExit) as error:  # a recipe is the user's own program: anything may go wrong in it
         reason = f"{type(error).__name__}: {error}"
         raise RecipeError(f"{path}: {_line(path, error)}cannot be run ({reason}){_hint(error)}") from error
     if not isinstance(recipe, Recipe):
@@ -177,13 +206,13 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     return _with(recipe, settings)
 
 
-def _line(path: Path, error: Exception) -> str:
+def _line(path: Path, error: BaseException) -> str:
     """Where in a recipe it went wrong; a syntax error says so itself."""
     numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"line {numbers[-1]}: " if numbers else ""
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     """The setting that is nearest to one that a recipe made up."""
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     near = difflib.get_close_matches(unknown[1], [*_names(Recipe), *_names(Augment)], 1) if unknown else []
@@ -220,7 +249,7 @@ def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
         recipe = Recipe(**config | {"augment": Augment(**augment)})
     except FileNotFoundError as error:
         raise RecipeError(f"{run}: no run to resume here; {start_again(run)}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise RecipeError(f"{path}: cannot be gone on with ({reason}); {start_again(run)}") from error
     return _with(recipe, settings)
@@ -243,26 +272,23 @@ def _changed(recipe: Recipe, key: str, value: str) -> Recipe:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"--set {key}={value}: no such setting; {hint}")
     if key in single:
-        return replace(recipe, **{key: _parsed(key, value, getattr(recipe, key))})
+        return replace(recipe, **{key: _parsed(key, value, recipe, key)})
     name = key.removeprefix("augment.")
-    augment = replace(recipe.augment, **{name: _parsed(key, value, getattr(recipe.augment, name))})
-    return replace(recipe, augment=augment)
+    return replace(recipe, augment=replace(recipe.augment, **{name: _parsed(key, value, recipe.augment, name)}))
 
 
 def _names(settings: Recipe | Augment | type[Recipe | Augment]) -> list[str]:
     return [field.name for field in fields(settings)]
 
 
-def _parsed(key: str, value: str, old: Any) -> Any:
-    """`value` as the type of the setting's `old` value."""
+def _parsed(key: str, value: str, settings: Recipe | Augment, name: str) -> Any:
+    """`value` as the type that the setting `name` is annotated with."""
+    kind = get_type_hints(type(settings))[name]
     try:
-        if isinstance(old, bool):
+        if kind is bool:
             return {"true": True, "false": False}[value.lower()]
-        if isinstance(old, tuple):
-            numbers = tuple(float(part) for part in value.split(","))
-            if len(numbers) != len(old):
-                raise ValueError(value)
-            return numbers
-        return type(old)(value)
+        if get_origin(kind) is tuple:
+            return tuple(each(part) for each, part in zip(get_args(kind), value.split(","), strict=True))
+        return kind(value)
     except (KeyError, ValueError, TypeError) as error:
-        raise RecipeError(f"--set {key}={value}: want a value like {old!r}") from error
+        raise RecipeError(f"--set {key}={value}: want a value like {getattr(settings, name)!r}") from error

@@ -140,6 +140,18 @@ def test_the_last_of_two_counts() -> None:
         ("average=-0.5", "0 or more and below 1"),
         ("seed=-1", "0 or more"),
         ("patience=-1", "0 or more"),
+        ("cache_gb=nan", "0 or more"),
+        ("width=nan", "width=nan: want above 0 and up to 16"),
+        ("width=0", "above 0"),
+        ("width=-1", "above 0"),
+        ("width=1e9", "up to 16"),
+        ("seed=99999999999999999999", r"seed=99999999999999999999: want 0 or more and below 2\*\*32"),
+        ("learning_rate=-1", "0 or more, and finite"),
+        ("learning_rate=nan", "0 or more, and finite"),
+        ("learning_rate=inf", "learning_rate=inf: want 0 or more, and finite"),
+        ("warmup_epochs=nan", "finite"),
+        ("weight_decay=-0.1", "finite"),
+        ("boundary_weight=inf", "finite"),
     ],
 )
 def test_wrong_setting(setting: str, said: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import runpy
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -157,16 +159,24 @@ class Recipe:
         for name in ("size", "input_size"):
             side = getattr(self, name)
             self._require(name, side >= STRIDE and side % STRIDE == 0, f"a multiple of {STRIDE}")
-        for name in ("cache_side", "batch", "epochs", "halve_every", "validate_every", "accumulate"):
-            self._require(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("dropout", "average"):
-            self._require(name, 0 <= getattr(self, name) < 1, "0 or more and below 1")
-        for name in ("seed", "patience", "freeze_encoder", "sample_every", "cache_gb"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
+        for names, (least, most, wanted) in _LIMITS.items():
+            for name in names.split():
+                self._require(name, least <= getattr(self, name) <= most, wanted)
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise RecipeError(f"{name}={getattr(self, name)}: want {wanted}")
+
+
+# The least and the most that settings may be; what is no number at all is neither.
+_LIMITS = {
+    "cache_side batch epochs halve_every validate_every accumulate": (1, math.inf, "1 or more"),
+    "patience freeze_encoder sample_every cache_gb": (0, math.inf, "0 or more"),
+    "learning_rate warmup_epochs weight_decay boundary_weight": (0, sys.float_info.max, "0 or more, and finite"),
+    "dropout average": (0, math.nextafter(1, 0), "0 or more and below 1"),
+    "width": (math.ulp(0), 16, "above 0 and up to 16"),
+    "seed": (0, 2**32 - 1, "0 or more and below 2**32"),  # what numpy and the Keras backends take
+}
 
 
 def find_recipe(name: str) -> Path:

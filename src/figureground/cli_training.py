@@ -92,10 +92,10 @@ def train(
             told = report if used.is_chief else None
             best = fit(chosen, dataset, output, resume, told, watch, devices=used, stop=stop)
     except KeyboardInterrupt:
-        complain(_go_on(dataset, output))
+        complain(_go_on(dataset, output, devices))
         raise
     if used.is_chief:
-        print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
+        print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {shlex.quote(str(output))}")
     return 0
 
 
@@ -104,13 +104,14 @@ def _silence_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _go_on(dataset: Path, run: Path) -> str:
+def _go_on(dataset: Path, run: Path, devices: str) -> str:
     """How to go on after a Ctrl-C."""
     from figureground.training.config import has_checkpoint
 
     if not has_checkpoint(run):
         return f"{run}: no checkpoint yet; begin again"
-    return f"go on with:  {shlex.join(['figureground', 'train', str(dataset), '--output', str(run), '--resume'])}"
+    call = ["figureground", "train", str(dataset), "--output", str(run), "--resume"]
+    return f"go on with:  {shlex.join([*call, '--devices', devices] if devices else call)}"
 
 
 def export(

@@ -272,6 +272,13 @@ def test_command_says_what_is_wrong_in_one_line(arguments: list[str], said: str)
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("rate", ["inf", "nan"])
+def test_a_rate_that_no_json_can_hold_is_refused(rate: str) -> None:
+    done = command("small", "gone", "--json", "--fps", rate)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Invalid value for '--fps'" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def red_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody else's model, here of our own making so that its answer is known: the red channel is its alpha."""

@@ -160,7 +160,7 @@ def evaluate(
         list[str] | None, typer.Option(help="Another model to measure beside it, likewise. Repeatable.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write a report as one HTML file.")] = None,
-    fps: Annotated[float, typer.Option(min=0.01, help="Frames per second of a folder of frames.")] = 25.0,
+    fps: Annotated[float, typer.Option(min=0.01, max=100_000, help="Frames per second of a folder of frames.")] = 25.0,
     as_json: Json = False,
 ) -> int:
     """Measure a model on a dataset, by source: masks, alphas, calibration, time; or how steady it is on a video."""
@@ -186,5 +186,5 @@ def evaluate(
             compared = compare.compare(models, dataset, split, progress)
     if output and template:
         report.write_report(compared, models, dataset, output, template)
-    print(json.dumps(compare.as_json(compared), indent=1) if as_json else tables.table(compared))
+    print(json.dumps(compare.as_json(compared), indent=1, allow_nan=False) if as_json else tables.table(compared))
     return 0

@@ -321,11 +321,15 @@ def test_wrong_calls(arguments: list[str], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_names_of_files() -> None:
+def test_names_of_files(tmp_path: Path) -> None:
     assert Target().path(Path("run"), None) == Path("run/model.onnx")
     assert Target("litert", "int8", (256, 160)).path(Path("run"), None) == Path("run/model-int8-256x160.tflite")
     with pytest.raises(OutputError):
         Target().path(Path("run"), Path("model.xml"))
+    for folder in ("model.onnx", "other.onnx"):
+        (tmp_path / folder).mkdir()
+        with pytest.raises(OutputError, match=rf"{folder}: is a folder; name the file to write, as in .*/model\.onnx$"):
+            Target().path(tmp_path, tmp_path / folder if folder[0] == "o" else None)
 
 
 @pytest.mark.parametrize(

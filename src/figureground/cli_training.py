@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli_data import Dataset
+from figureground.errors import OutputError
 from figureground.terminal import Json, complain, ctrl_c_waits, needs, progress_bar
 
 if TYPE_CHECKING:
@@ -171,6 +172,8 @@ def evaluate(
     with needs("train"):
         template = report.load_template(in_motion) if output else None  # what is missing is told before the work
     if output:
+        if output.is_dir():
+            raise OutputError(f"{output}: is a folder; name the file to write, as in {output / 'report.html'}")
         check_writable(output.parent)
     models = compare.open_models([model, *(peer or [])])
     with progress_bar("pictures/s") as bar:

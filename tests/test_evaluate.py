@@ -261,6 +261,7 @@ def test_table_of_the_command(tmp_path: Path) -> None:
         (["small", "gone", "--split", "all"], "no split 'all'"),
         (["small", "gone", "--peer", "gone.toml"], "gone.toml: cannot be read"),
         (["small", "gone", "--output", "/proc/report.html"], "choose another --output"),
+        (["small", "gone", "--output", "/tmp"], "/tmp: is a folder; name the file to write, as in /tmp/report.html"),
     ],
 )
 def test_command_says_what_is_wrong_in_one_line(arguments: list[str], said: str) -> None:
@@ -270,6 +271,13 @@ def test_command_says_what_is_wrong_in_one_line(arguments: list[str], said: str)
     assert done.stderr.startswith("figureground: ")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan"])
+def test_a_rate_that_no_json_can_hold_is_refused(rate: str) -> None:
+    done = command("small", "gone", "--json", "--fps", rate)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Invalid value for '--fps'" in done.stderr
 
 
 @pytest.fixture(scope="module")

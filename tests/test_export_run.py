@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.util import find_spec
@@ -267,6 +270,29 @@ def test_a_file_that_gives_no_number_is_not_kept(network: Any, dataset: Path, tm
     assert sorted(run.iterdir()) == before
 
 
+@pytest.fixture
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A limit on the size of files stands in for a full disk under the folder of temporary files."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before, told = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    yield tmp_path
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, told)
+
+
+@pytest.mark.usefixtures("uncounted")
+@pytest.mark.parametrize(("to", "quantize"), [("onnx", ""), ("onnx", "int8"), ("openvino", ""), ("litert", "")])
+def test_no_room_for_temporary_files(to: str, quantize: str, run: Path, full_disk: Path) -> None:
+    before = sorted(run.iterdir())
+    said = f"^{re.escape(str(full_disk))}: no space left for temporary files; free some, or set TMPDIR to another"
+    with pytest.raises(OutputError, match=said):
+        export_run(run, Target(to, quantize))
+    assert sorted(run.iterdir()) == before
+    assert not list(full_disk.iterdir())
+
+
 def test_int8_without_train_pictures(network: Any, tmp_path: Path) -> None:
     frame, matte = person(np.random.default_rng(0))
     write_manifest(tmp_path / "data", [write_picture(tmp_path / "data", "a", frame, matte)])
@@ -295,11 +321,15 @@ def test_wrong_calls(arguments: list[str], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_names_of_files() -> None:
+def test_names_of_files(tmp_path: Path) -> None:
     assert Target().path(Path("run"), None) == Path("run/model.onnx")
     assert Target("litert", "int8", (256, 160)).path(Path("run"), None) == Path("run/model-int8-256x160.tflite")
     with pytest.raises(OutputError):
         Target().path(Path("run"), Path("model.xml"))
+    for folder in ("model.onnx", "other.onnx"):
+        (tmp_path / folder).mkdir()
+        with pytest.raises(OutputError, match=rf"{folder}: is a folder; name the file to write, as in .*/model\.onnx$"):
+            Target().path(tmp_path, tmp_path / folder if folder[0] == "o" else None)
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,21 @@ def test_validation_now_and_then_and_at_the_end(other_seed: tuple[Path, list[Row
     assert [row["epoch"] for row in other_seed[1]] == [2, 3]
 
 
+def test_resuming_with_fewer_epochs_than_are_done(
+    trained: tuple[Path, list[Row]], dataset: Path, tmp_path: Path
+) -> None:
+    run = trained[0]
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(TrainingError, match=r"epochs=6, but 7 are done; want 7 or more$"):
+        fit(replace(TINY, epochs=6), dataset, run, resume=True)
+    assert (run / "config.json").read_bytes() == before
+    late, asked = replace(CLASSIC, validate_every=3), iter([False] * 8 + [True])
+    with pytest.raises(KeyboardInterrupt):
+        fit(late, dataset, tmp_path / "run", stop=lambda: next(asked))
+    with pytest.raises(TrainingError, match=r"epochs=2, but 2 are done, and none validated yet; want 3 or more$"):
+        fit(replace(late, epochs=2), dataset, tmp_path / "run", resume=True)
+
+
 def copy_of(run: Path, folder: Path) -> Path:
     shutil.copytree(run, folder)
     return folder
@@ -184,14 +199,40 @@ def with_foreign_progress(path: Path) -> None:
 def test_broken_checkpoint(spoil: Callable[[Path], object], dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:
     run = copy_of(uninterrupted, tmp_path / "run")
     spoil(run / "last.npz")
-    with pytest.raises(TrainingError, match=r"last\.npz: a broken checkpoint .*; delete it") as error:
+    remedy = "start again without --resume and with another --output$"
+    with pytest.raises(TrainingError, match=rf"last\.npz: a broken checkpoint .*; {remedy}") as error:
         fit(CLASSIC, dataset, run, resume=True)
     assert "\n" not in str(error.value)
 
 
 def test_nothing_to_resume(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no run to resume here; start it without --resume"):
+    with pytest.raises(TrainingError, match=r"no run to resume here; start again without --resume$"):
         fit(CLASSIC, dataset, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_stopped_before_its_first_checkpoint_it_begins_again(
+    resume: bool, dataset: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """Killed while the best weights of the first epoch are there already: they are made again."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.json", "environment.json", "best.keras"):
+        shutil.copy(uninterrupted / name, run / name)
+    (run / ".last.abcdefgh.part.npz").write_bytes(b"half")
+    fit(CLASSIC, dataset, run, resume=resume)
+    assert weights(run) == weights(uninterrupted)
+    assert {path.name for path in run.iterdir()} == {path.name for path in uninterrupted.iterdir()}, "no half file"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_finished_run_is_protected_without_its_checkpoint(
+    resume: bool, dataset: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    run = copy_of(uninterrupted, tmp_path / "run")
+    (run / "last.npz").unlink()
+    with pytest.raises(TrainingError, match=r"a finished run without its last\.npz.*; choose another --output, and"):
+        fit(CLASSIC, dataset, run, resume=resume)
 
 
 def test_resuming_with_another_network(dataset: Path, uninterrupted: Path, tmp_path: Path) -> None:

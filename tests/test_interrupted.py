@@ -157,7 +157,7 @@ def complaints(stderr: str) -> list[str]:
 def test_ctrl_c_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
     settings = [part for setting in SMALL for part in ("--set", setting)]
     with subprocess.Popen(
-        [*COMMAND, str(dataset), "--output", "my run", "--epochs", "100000", *settings],
+        [*COMMAND, str(dataset), "--output", "my run", "--epochs", "100000", "--devices", "cpu", *settings],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -172,7 +172,7 @@ def test_ctrl_c_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    command = f"figureground train {shlex.quote(str(dataset))} --output 'my run' --resume"
+    command = f"figureground train {shlex.quote(str(dataset))} --output 'my run' --resume --devices cpu"
     saving, go_on, end = complaints(err)
     assert saving.startswith("figureground: saving after this step; ")
     assert go_on == f"figureground: go on with:  {command}"
@@ -182,6 +182,7 @@ def test_ctrl_c_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
     arguments = [*shlex.split(command)[2:], "--epochs", str(kept + 1)]
     done = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Next:  figureground export 'my run'"
     assert progress(tmp_path / "my run")["epoch"] == kept + 1, "and it knew the settings"
 
 

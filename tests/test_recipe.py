@@ -140,6 +140,18 @@ def test_the_last_of_two_counts() -> None:
         ("average=-0.5", "0 or more and below 1"),
         ("seed=-1", "0 or more"),
         ("patience=-1", "0 or more"),
+        ("cache_gb=nan", "0 or more"),
+        ("width=nan", "width=nan: want above 0 and up to 16"),
+        ("width=0", "above 0"),
+        ("width=-1", "above 0"),
+        ("width=1e9", "up to 16"),
+        ("seed=99999999999999999999", r"seed=99999999999999999999: want 0 or more and below 2\*\*32"),
+        ("learning_rate=-1", "0 or more, and finite"),
+        ("learning_rate=nan", "0 or more, and finite"),
+        ("learning_rate=inf", "learning_rate=inf: want 0 or more, and finite"),
+        ("warmup_epochs=nan", "finite"),
+        ("weight_decay=-0.1", "finite"),
+        ("boundary_weight=inf", "finite"),
     ],
 )
 def test_wrong_setting(setting: str, said: str) -> None:
@@ -193,13 +205,48 @@ def test_recipe_of_ones_own(tmp_path: Path) -> None:
             "from figureground.training.config import Augment\n\nAUGMENT = Augment(rotat=2)",
             r"line 3: .*; did you mean rotate\?",
         ),
-        ("from figureground.training.config import Recipe\nRECIPE = Recipe('x', batch=0)", "batch=0: want 1 or more"),
+        ("import sys\nsys.exit(0)", r"mine\.py: line 2: cannot be run \(SystemExit: 0\)"),
+        (
+            "from figureground.training.config import Recipe\nRECIPE = Recipe('x', batch=0)",
+            r"mine\.py: line 2: batch=0: want 1 or more",
+        ),
     ],
 )
 def test_broken_recipe_of_ones_own(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said) as error:
         read_recipe(write(tmp_path, text))
     assert "mine.py" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("batch=8.0", "batch=8.0: want a whole number, got float"),
+        ("epochs=1.5", "epochs=1.5: want a whole number, got float"),
+        ("epochs=True", "epochs=True: want a whole number, got bool"),
+        ("learning_rate='3e-4'", "learning_rate='3e-4': want a number, got str"),
+        ("network=None", "network=None: want a text, got NoneType"),
+        ("mixed_precision=1", "mixed_precision=1: want True or False, got int"),
+        ("augment={'flip': 1}", r"augment={'flip': 1}: want Augment\(...\), got dict"),
+        ("augment=Augment(flip='often')", r"augment\.flip='often': want a number, got str"),
+        ("augment=Augment(others=2.0)", r"augment\.others=2.0: want a whole number, got float"),
+        ("augment=Augment(zoom=1.0)", r"augment\.zoom=1.0: want two numbers, as in \(0.5, 1.5\), got float"),
+        ("augment=Augment(zoom=(1, 1, 1))", r"augment\.zoom=\(1, 1, 1\): want two numbers"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_in_a_recipe(tmp_path: Path, setting: str, said: str) -> None:
+    text = f"from figureground.training.config import Augment, Recipe\n\nRECIPE = Recipe(name='x', {setting})"
+    with pytest.raises(RecipeError, match=rf"mine\.py: line 3: {said}") as error:
+        read_recipe(write(tmp_path, text))
+    one_line(error)
+
+
+def test_a_whole_number_may_stand_for_any_number(tmp_path: Path) -> None:
+    """And `--set` still takes what its setting takes, not what the recipe happens to give."""
+    text = "from figureground.training.config import *\n"
+    text += "RECIPE = Recipe('x', width=1, augment=Augment(flip=1, zoom=(1, 1)))"
+    recipe = read_recipe(write(tmp_path, text), ["width=0.5", "augment.flip=0.25", "augment.zoom=0.5,1"])
+    assert recipe == Recipe("x", width=0.5, augment=Augment(flip=0.25, zoom=(0.5, 1.0)))
 
 
 def test_recipe_is_frozen() -> None:

@@ -220,11 +220,20 @@ def test_a_run_knows_its_recipe(run: Path, tmp_path: Path) -> None:
     assert read_run(run, ["epochs=9"]) == replace(RECIPE, epochs=9)
     with pytest.raises(RecipeError, match="no run to resume here"):
         read_run(tmp_path)
-    for config in ("", "[]", "{}", '{"dataset": "x", "augment": {"zoom": [1, 1]}, "colour": 3}'):
+    for config in (
+        "",
+        "[]",
+        "{}",
+        '{"dataset": "x", "augment": {"zoom": [1, 1]}, "name": "x", "batch": "8"}',
+        '{"dataset": "x", "augment": {"zoom": [1, 1]}, "colour": 3}',
+    ):
         (tmp_path / "config.json").write_text(config)
-        with pytest.raises(RecipeError, match=r"config\.json: cannot be gone on with") as error:
+        with pytest.raises(RecipeError, match=r"config\.json: cannot be gone on with.*without --resume$") as error:
             read_run(tmp_path)
         assert "\n" not in str(error.value)
+    (tmp_path / "last.npz").touch()
+    with pytest.raises(RecipeError, match=r"start again without --resume and with another --output$"):
+        read_run(tmp_path)
 
 
 # ---- going on with something else
@@ -238,6 +247,22 @@ def test_resuming_with_other_data(run: Path, dataset: Path, tmp_path: Path) -> N
     (tmp_path / "data" / "manifest.csv").write_text("\n".join(rows[:-1]) + "\n")
     with pytest.raises(TrainingError, match=r"manifest\.csv: is not the one that .* was begun with; resume with"):
         fit(RECIPE, tmp_path / "data", run, resume=True)
+
+
+def test_resuming_with_corrected_masks(run: Path, dataset: Path, tmp_path: Path) -> None:
+    """A pixel of one mask: its coverage in the manifest is the same."""
+    kept, data = shutil.copytree(run, tmp_path / "run"), shutil.copytree(dataset, tmp_path / "data")
+    mask = data / "masks" / "p003.png"
+    matte = np.array(Image.open(mask))
+    matte[0, 0] = 255
+    write_image(mask, matte)
+    with pytest.raises(TrainingError, match=r"data/masks: are not the ones that .* was begun with; resume with"):
+        fit(RECIPE, data, kept, resume=True)
+    noted = json.loads((kept / "environment.json").read_text())
+    del noted["masks_sha256"]
+    (kept / "environment.json").write_text(json.dumps(noted))
+    fit(RECIPE, data, kept, resume=True)  # begun by a version that did not note them
+    assert len(json.loads((kept / "environment.json").read_text())["masks_sha256"]) == 64
 
 
 def test_resuming_with_another_setting_within_another(run: Path, dataset: Path) -> None:
@@ -263,7 +288,7 @@ def test_a_run_of_an_older_version_goes_on(run: Path, dataset: Path, tmp_path: P
 def test_a_broken_config(run: Path, dataset: Path, tmp_path: Path, config: str) -> None:
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text(config)
-    with pytest.raises(TrainingError, match=r"config\.json: .*; start again without --resume"):
+    with pytest.raises(TrainingError, match=r"config\.json: .*; start again without --resume and with another"):
         fit(RECIPE, dataset, tmp_path / "run", resume=True)
 
 
@@ -332,6 +357,20 @@ def test_what_cannot_be_learnt_from(
         fit(CLASSIC, tmp_path / "data", tmp_path / "run")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("cache_gb", [0.0, 0.00005, 0.0003], ids=["nothing", "some of train", "all but some of val"])
+def test_people_are_looked_for_in_every_mask_held_in_memory_or_not(cache_gb: float, tmp_path: Path) -> None:
+    """Only the last picture of each split holds anybody; then that of val does not either."""
+    write_dataset(tmp_path / "data", train=16, val=8)
+    masks = sorted((tmp_path / "data" / "masks").iterdir())
+    for mask in masks[:15] + masks[16:23]:
+        write_image(mask, np.zeros((64, 64), np.uint8))
+    recipe = replace(CLASSIC, epochs=1, cache_gb=cache_gb)
+    fit(recipe, tmp_path / "data", tmp_path / "run")
+    write_image(masks[23], np.zeros((64, 64), np.uint8))
+    with pytest.raises(DatasetError, match="no mask of split 'val' holds anything"):
+        fit(recipe, tmp_path / "data", tmp_path / "other")
 
 
 @pytest.mark.parametrize("make", [without_train, with_few])

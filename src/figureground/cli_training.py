@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli_data import Dataset
+from figureground.errors import OutputError
 from figureground.terminal import Json, complain, ctrl_c_waits, needs, progress_bar
 
 if TYPE_CHECKING:
@@ -92,10 +93,10 @@ def train(
             told = report if used.is_chief else None
             best = fit(chosen, dataset, output, resume, told, watch, devices=used, stop=stop)
     except KeyboardInterrupt:
-        complain(_go_on(dataset, output))
+        complain(_go_on(dataset, output, devices))
         raise
     if used.is_chief:
-        print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {output}")
+        print(f"{best}\n{output / 'report.html'}\nNext:  figureground export {shlex.quote(str(output))}")
     return 0
 
 
@@ -104,11 +105,14 @@ def _silence_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _go_on(dataset: Path, run: Path) -> str:
+def _go_on(dataset: Path, run: Path, devices: str) -> str:
     """How to go on after a Ctrl-C."""
-    if not (run / "last.npz").exists():
+    from figureground.training.config import has_checkpoint
+
+    if not has_checkpoint(run):
         return f"{run}: no checkpoint yet; begin again"
-    return f"go on with:  {shlex.join(['figureground', 'train', str(dataset), '--output', str(run), '--resume'])}"
+    call = ["figureground", "train", str(dataset), "--output", str(run), "--resume"]
+    return f"go on with:  {shlex.join([*call, '--devices', devices] if devices else call)}"
 
 
 def export(
@@ -157,7 +161,7 @@ def evaluate(
         list[str] | None, typer.Option(help="Another model to measure beside it, likewise. Repeatable.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write a report as one HTML file.")] = None,
-    fps: Annotated[float, typer.Option(min=0.01, help="Frames per second of a folder of frames.")] = 25.0,
+    fps: Annotated[float, typer.Option(min=0.01, max=100_000, help="Frames per second of a folder of frames.")] = 25.0,
     as_json: Json = False,
 ) -> int:
     """Measure a model on a dataset, by source: masks, alphas, calibration, time; or how steady it is on a video."""
@@ -168,6 +172,8 @@ def evaluate(
     with needs("train"):
         template = report.load_template(in_motion) if output else None  # what is missing is told before the work
     if output:
+        if output.is_dir():
+            raise OutputError(f"{output}: is a folder; name the file to write, as in {output / 'report.html'}")
         check_writable(output.parent)
     models = compare.open_models([model, *(peer or [])])
     with progress_bar("pictures/s") as bar:
@@ -183,5 +189,5 @@ def evaluate(
             compared = compare.compare(models, dataset, split, progress)
     if output and template:
         report.write_report(compared, models, dataset, output, template)
-    print(json.dumps(compare.as_json(compared), indent=1) if as_json else tables.table(compared))
+    print(json.dumps(compare.as_json(compared), indent=1, allow_nan=False) if as_json else tables.table(compared))
     return 0

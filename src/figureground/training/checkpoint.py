@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from figureground.atomic import atomic_path
 from figureground.errors import TrainingError
+from figureground.training.config import start_again
 
 Weights = list[NDArray[Any]]
 
@@ -52,18 +53,14 @@ def load_checkpoint(path: Path, model: keras.Model) -> tuple[Weights, Progress]:
     """Put a saved state into a compiled `model` of the same recipe; give its average and progress.
 
     Raises:
-        TrainingError: no checkpoint there, a broken one, or one of another network or optimizer.
+        TrainingError: a checkpoint that is broken or gone, or one of another network or optimizer.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             saved = {name: file[name] for name in file.files}
         progress = Progress(**json.loads(bytes(saved.pop("progress"))))
-    except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no checkpoint to resume; start again without --resume") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise TrainingError(
-            f"{path}: a broken checkpoint ({error}); delete it and start again without --resume"
-        ) from error
+        raise TrainingError(f"{path}: a broken checkpoint ({error}); {start_again(path.parent)}") from error
     model.optimizer.build(model.trainable_variables)
     for prefix, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
         values = [saved[name] for name in sorted(saved) if name.startswith(f"{prefix}/")]

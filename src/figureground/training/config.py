@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import runpy
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from figureground.errors import RecipeError
 from figureground.preprocess import STRIDE
@@ -23,6 +25,31 @@ CHOICES = {
     "choose_by": ("val_loss", "val_iou"),
 }
 MOST_PEOPLE = 8
+_KINDS = {
+    str: "a text",
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    tuple[float, float]: "two numbers, as in (0.5, 1.5)",
+}
+
+
+def _check_kinds(settings: Recipe | Augment, prefix: str = "") -> None:
+    """Refuse a value that is not of the type its setting is annotated with."""
+    for name, kind in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if not _is_of(value, kind):
+            wanted = _KINDS.get(kind) or f"{kind.__name__}(...)"
+            raise RecipeError(f"{prefix}{name}={value!r}: want {wanted}, got {type(value).__name__}")
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_of, value, kinds))
+    if kind is float:
+        kind = int | float
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +85,12 @@ class Augment:
     negative: float = 0.06  # a background without any person; needs `Recipe.backgrounds`
 
     def __post_init__(self) -> None:
-        """Refuse what is out of its range.
+        """Refuse what is of the wrong type or out of its range.
 
         Raises:
             RecipeError: a setting that is.
         """
+        _check_kinds(self, "augment.")
         if not 0.01 <= self.zoom[0] <= self.zoom[1] <= 100:
             raise RecipeError(f"augment.zoom={self.zoom}: want two numbers from 0.01 to 100, the smaller first")
         if not 1 <= self.others <= MOST_PEOPLE:
@@ -122,24 +150,33 @@ class Recipe:
         """Refuse what could only fail, or train something else than was asked for, an hour later.
 
         Raises:
-            RecipeError: a setting that is out of its range.
+            RecipeError: a setting that is of the wrong type or out of its range.
         """
+        _check_kinds(self)
         for name, choices in CHOICES.items():
             self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         loss_terms(self.loss)
         for name in ("size", "input_size"):
             side = getattr(self, name)
             self._require(name, side >= STRIDE and side % STRIDE == 0, f"a multiple of {STRIDE}")
-        for name in ("cache_side", "batch", "epochs", "halve_every", "validate_every", "accumulate"):
-            self._require(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("dropout", "average"):
-            self._require(name, 0 <= getattr(self, name) < 1, "0 or more and below 1")
-        for name in ("seed", "patience", "freeze_encoder", "sample_every", "cache_gb"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
+        for names, (least, most, wanted) in _LIMITS.items():
+            for name in names.split():
+                self._require(name, least <= getattr(self, name) <= most, wanted)
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise RecipeError(f"{name}={getattr(self, name)}: want {wanted}")
+
+
+# The least and the most that settings may be; what is no number at all is neither.
+_LIMITS = {
+    "cache_side batch epochs halve_every validate_every accumulate": (1, math.inf, "1 or more"),
+    "patience freeze_encoder sample_every cache_gb": (0, math.inf, "0 or more"),
+    "learning_rate warmup_epochs weight_decay boundary_weight": (0, sys.float_info.max, "0 or more, and finite"),
+    "dropout average": (0, math.nextafter(1, 0), "0 or more and below 1"),
+    "width": (math.ulp(0), 16, "above 0 and up to 16"),
+    "seed": (0, 2**32 - 1, "0 or more and below 2**32"),  # what numpy and the Keras backends take
+}
 
 
 def find_recipe(name: str) -> Path:
@@ -169,7 +206,9 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     path = find_recipe(name)
     try:
         recipe = runpy.run_path(str(path)).get("RECIPE")
-    except Exception as error:  # a recipe is the user's own program: anything may go wrong in it
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {_line(path, error)}{error}") from error
+    except (Exception, SystemExit) as error:  # a recipe is the user's own program: anything may go wrong in it
         reason = f"{type(error).__name__}: {error}"
         raise RecipeError(f"{path}: {_line(path, error)}cannot be run ({reason}){_hint(error)}") from error
     if not isinstance(recipe, Recipe):
@@ -177,17 +216,33 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     return _with(recipe, settings)
 
 
-def _line(path: Path, error: Exception) -> str:
+def _line(path: Path, error: BaseException) -> str:
     """Where in a recipe it went wrong; a syntax error says so itself."""
     numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"line {numbers[-1]}: " if numbers else ""
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     """The setting that is nearest to one that a recipe made up."""
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     near = difflib.get_close_matches(unknown[1], [*_names(Recipe), *_names(Augment)], 1) if unknown else []
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Whether a folder holds a run that can go on, which no other may take the place of."""
+    return (run / "last.npz").exists()
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a folder holds a run that came to its end; no other may take its place either."""
+    return (run / "report.html").exists()
+
+
+def start_again(run: Path) -> str:
+    """The remedy where a run cannot be resumed: one that is not refused in turn."""
+    elsewhere = " and with another --output" if has_checkpoint(run) or is_finished(run) else ""
+    return f"start again without --resume{elsewhere}"
 
 
 def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -203,10 +258,10 @@ def read_run(run: Path, settings: Sequence[str] = ()) -> Recipe:
         augment = config["augment"] | {"zoom": tuple(config["augment"]["zoom"])}
         recipe = Recipe(**config | {"augment": Augment(**augment)})
     except FileNotFoundError as error:
-        raise RecipeError(f"{run}: no run to resume here; start it without --resume") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{run}: no run to resume here; {start_again(run)}") from error
+    except (OSError, ValueError, KeyError, TypeError, RecipeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise RecipeError(f"{path}: cannot be gone on with ({reason}); start again without --resume") from error
+        raise RecipeError(f"{path}: cannot be gone on with ({reason}); {start_again(run)}") from error
     return _with(recipe, settings)
 
 
@@ -227,26 +282,23 @@ def _changed(recipe: Recipe, key: str, value: str) -> Recipe:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
         raise RecipeError(f"--set {key}={value}: no such setting; {hint}")
     if key in single:
-        return replace(recipe, **{key: _parsed(key, value, getattr(recipe, key))})
+        return replace(recipe, **{key: _parsed(key, value, recipe, key)})
     name = key.removeprefix("augment.")
-    augment = replace(recipe.augment, **{name: _parsed(key, value, getattr(recipe.augment, name))})
-    return replace(recipe, augment=augment)
+    return replace(recipe, augment=replace(recipe.augment, **{name: _parsed(key, value, recipe.augment, name)}))
 
 
 def _names(settings: Recipe | Augment | type[Recipe | Augment]) -> list[str]:
     return [field.name for field in fields(settings)]
 
 
-def _parsed(key: str, value: str, old: Any) -> Any:
-    """`value` as the type of the setting's `old` value."""
+def _parsed(key: str, value: str, settings: Recipe | Augment, name: str) -> Any:
+    """`value` as the type that the setting `name` is annotated with."""
+    kind = get_type_hints(type(settings))[name]
     try:
-        if isinstance(old, bool):
+        if kind is bool:
             return {"true": True, "false": False}[value.lower()]
-        if isinstance(old, tuple):
-            numbers = tuple(float(part) for part in value.split(","))
-            if len(numbers) != len(old):
-                raise ValueError(value)
-            return numbers
-        return type(old)(value)
+        if get_origin(kind) is tuple:
+            return tuple(each(part) for each, part in zip(get_args(kind), value.split(","), strict=True))
+        return kind(value)
     except (KeyError, ValueError, TypeError) as error:
-        raise RecipeError(f"--set {key}={value}: want a value like {old!r}") from error
+        raise RecipeError(f"--set {key}={value}: want a value like {getattr(settings, name)!r}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Annotated pictures by number, shrunk to `side`; those in `cache` are kept in memory."""
+    """Annotated pictures by number, shrunk to `side`; those in `cache`, the first ones, are kept in memory."""
 
     items: Sequence[Item]
     side: int
@@ -57,6 +58,19 @@ class Samples:
 
     def __getitem__(self, number: int) -> Sample:
         return self.cache.get(number) or self._read(number)
+
+    def mattes(self) -> Iterator[NDArray[np.uint8]]:
+        """Every mask, those in memory first; the others are read as they are asked for, without their pictures.
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        yield from (matte for _, matte in self.cache.values())
+        for item in self.items[len(self.cache) :]:
+            try:
+                yield _shrink(read_matte(item.mask), self.side)
+            except ImageError as error:
+                raise ImageError(f"{error}; {_mend(item)}") from error
 
     def _read(self, number: int) -> Sample:
         item = self.items[number]
@@ -128,6 +142,20 @@ def _held_out(manifest: Path) -> set[str]:
         raise DatasetError(f"{manifest}: column {error} is missing; want image,split") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{manifest}: cannot be read ({error})") from error
+
+
+def mask_digest(item: Item) -> bytes:
+    """SHA-256 of a mask's file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(item.mask.read_bytes()).digest()
+    except FileNotFoundError as error:
+        raise ImageError(f"{item.mask}: no such file; {_mend(item)}") from error
+    except OSError as error:
+        raise ImageError(f"{item.mask}: cannot be read ({error.strerror}); {_mend(item)}") from error
 
 
 def _mend(item: Item) -> str:

@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 
+from figureground.errors import FigureGroundError, OutputError
 from figureground.runtimes.exported import LITERT_MEMBER, OPENVINO_ENTRY, import_openvino
 
 # Writes a model to a path, with its metadata inside. Called twice: the file is measured before it can hold its scores.
 Write = Callable[[Path, dict[str, str]], None]
+
+
+_ROOM = 1_000_000  # bytes: a disk without them is full
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards; what fails in it because the disk is full says so.
+
+    Each library has an error of its own for that, OpenVINO even without a reason: so the disk is asked.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            yield folder
+        except FigureGroundError:
+            raise
+        except Exception as error:
+            if _has_room(folder):
+                raise
+            raise OutputError(
+                f"{folder.parent}: no space left for temporary files; free some, or set TMPDIR to another folder"
+            ) from error
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        (folder / "room").write_bytes(bytes(_ROOM))
+    except OSError:
+        return False
+    return True
 
 
 def onnx_file(proto: onnx.ModelProto) -> Write:

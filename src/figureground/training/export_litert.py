@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Frame
 from figureground.errors import ModelError
+from figureground.training.export_files import temporary_folder
 
 
 def to_litert(model: keras.Model, size: tuple[int, int], quantize: str, pictures: Sequence[Frame]) -> bytes:
@@ -27,15 +27,16 @@ def to_litert(model: keras.Model, size: tuple[int, int], quantize: str, pictures
 
     Raises:
         ModelError: Keras runs on another backend than TensorFlow.
+        OutputError: there is no room for temporary files.
     """
     if keras.backend.backend() != "tensorflow":
         raise ModelError("LiteRT files are made by TensorFlow: export with KERAS_BACKEND=tensorflow")
     width, height = size
     flat = keras.Model(model.input, keras.ops.squeeze(model.output, -1))
     image = tf.TensorSpec((1, height, width, 3), tf.uint8, name="image")
-    with tempfile.TemporaryDirectory() as folder:
-        flat.export(folder, format="tf_saved_model", verbose=False, input_signature=[image])
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    with temporary_folder() as folder:
+        flat.export(str(folder), format="tf_saved_model", verbose=False, input_signature=[image])
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         if quantize:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "fp16":

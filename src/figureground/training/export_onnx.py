@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from figureground.arrays import Frame
+from figureground.training.export_files import temporary_folder
 
 
 def to_int8(proto: onnx.ModelProto, pictures: Sequence[Frame]) -> onnx.ModelProto:
@@ -21,11 +20,14 @@ def to_int8(proto: onnx.ModelProto, pictures: Sequence[Frame]) -> onnx.ModelProt
 
     Quantise and dequantise nodes stand around each layer, and runtimes fuse them; input and output stay as they are.
     Each tensor's range is the smallest and largest value it takes on `pictures`, (H, W, 3) uint8 RGB inputs.
+
+    Raises:
+        OutputError: there is no room for temporary files.
     """
     proto = onnx.ModelProto.FromString(proto.SerializeToString())
     add_pre_process_metadata(proto)  # or it asks for a preparation that our graphs do not need
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "model.onnx"
+    with temporary_folder() as folder:
+        output = folder / "model.onnx"
         quantize_static(
             proto,
             output,

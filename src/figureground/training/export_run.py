@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from figureground.images import read_image
 from figureground.preprocess import to_input
 from figureground.runtimes.exported import ExportedModel
 from figureground.training.export import to_onnx
-from figureground.training.export_files import Write, litert_file, onnx_file, openvino_file, parts
+from figureground.training.export_files import Write, litert_file, onnx_file, openvino_file, parts, temporary_folder
 from figureground.training.export_gate import Comparison, Progress, compare, keras_alpha, refusal
 from figureground.training.export_target import Target
 from figureground.training.model import load_model
@@ -62,7 +61,7 @@ def export_run(
         TrainingError: `run` holds no finished run.
         DatasetError: its dataset is gone.
         ModelError: the network cannot be spelt in that format, or the file is not as good; it is not written.
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or there is no room for temporary files.
         MissingExtraError: the format's library is not installed.
     """
     output = target.path(run, output)
@@ -76,8 +75,8 @@ def export_run(
     train, val = read_manifest(dataset, "train"), read_manifest(dataset, "val")
     metadata = _metadata(config, target, train)
     write = _converted(model, target, train, side)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"measured{output.suffix}"
+    with temporary_folder() as folder:
+        path = folder / f"measured{output.suffix}"
         write(path, metadata)
         try:
             network = Engine(path) if target.format == "onnx" else ExportedModel(path)
@@ -88,7 +87,7 @@ def export_run(
         if why and not force:
             raise ModelError(f"{output}: not written, {why}; --force keeps it")
         metadata |= {"scores": json.dumps(_scores(figures))} | ({"forced": "true"} if why else {})
-        _place(write, metadata, Path(folder) / f"final{output.suffix}", output)
+        _place(write, metadata, folder / f"final{output.suffix}", output)
     return Exported(output, figures, len(val), why)
 
 

@@ -44,12 +44,14 @@ class Target:
         """The file to write: `output`, or else one in the run's folder.
 
         Raises:
-            OutputError: `output` has another suffix than the format's.
+            OutputError: `output` has another suffix than the format's, or there is a folder in its place.
         """
         suffix = SUFFIXES[self.format]
         if output is None:
             parts = ["model", self.quantize, "x".join(map(str, self.size or ()))]
-            return run / ("-".join(filter(None, parts)) + suffix)
+            output = run / ("-".join(filter(None, parts)) + suffix)
+        if output.is_dir():
+            raise OutputError(f"{output}: is a folder; name the file to write, as in {output / f'model{suffix}'}")
         if output.suffix != suffix:
             raise OutputError(f"{output}: a file for --to {self.format} ends in {suffix}")
         return output

@@ -58,7 +58,7 @@ def fit(
         recipe: the settings.
         dataset: a folder as `prepare` writes it.
         run: folder for what docs/formats.md lists.
-        resume: go on from `run`'s last checkpoint.
+        resume: go on from `run`'s last checkpoint, or from the beginning if it was stopped before the first.
         report: called with the row of metrics.csv after every validation.
         watch: called after every step.
         save_every: seconds between checkpoints within an epoch; there is one at the end of each in any case.

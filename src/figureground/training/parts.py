@@ -8,13 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from figureground.atomic import remove_unfinished
 from figureground.errors import DatasetError, TrainingError
 from figureground.training.checkpoint import Progress, Weights, load_checkpoint
-from figureground.training.config import Recipe
+from figureground.training.config import Recipe, has_checkpoint
 from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, read_splits
 from figureground.training.model import begin_with, build_network, trainable
 from figureground.training.replicas import Devices, Learner
-from figureground.training.run import config, environment, write_json
+from figureground.training.run import check_same_data, config, data_hashes, environment, write_json
 from figureground.training.start import find_weights
 from figureground.training.unet import logits_model
 
@@ -42,22 +43,26 @@ class Parts:
 
 
 def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devices) -> Parts:
+    hashes = data_hashes(dataset)
+    if resume:
+        check_same_data(hashes, dataset, run)
     train, val = _read(recipe, dataset)
     shown = build_network(recipe)
     with devices.scope():
         model = trainable(recipe)
     average, progress = [np.array(w) for w in model.get_weights()], Progress()
-    if resume:
-        if devices.is_chief:
-            for left in run.glob(".*.part.*"):  # of a run that was killed while it wrote
-                left.unlink()
+    if resume and has_checkpoint(run):
         average, progress = load_checkpoint(run / "last.npz", model)
-        _check_same_place(devices, run, progress)
     elif recipe.start:
         begin_with(model, recipe.start)
         average = [np.array(w) for w in model.get_weights()]
+    if resume:
+        _check_same_place(devices, run, progress)
+        _check_epochs(recipe, run, progress)
     if devices.is_chief:
-        _describe(recipe, dataset, run, devices)
+        if (run / "config.json").exists():
+            remove_unfinished(run)  # of a run that was killed while it wrote
+        _describe(recipe, dataset, run, devices, hashes)
     logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
     learn = devices.learner(model)
     backgrounds = _backgrounds(recipe)
@@ -74,10 +79,19 @@ def _check_same_place(devices: Devices, run: Path, progress: Progress) -> None:
         )
 
 
-def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices) -> None:
+def _check_epochs(recipe: Recipe, run: Path, progress: Progress) -> None:
+    """A run cannot end before where it is, nor where no weights have been chosen yet."""
+    done = progress.epoch
+    least = done if progress.best_epoch else done + 1
+    if recipe.epochs < least:
+        unseen = "" if progress.best_epoch else ", and none validated yet"
+        raise TrainingError(f"{run}: epochs={recipe.epochs}, but {done} are done{unseen}; want {least} or more")
+
+
+def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices, hashes: dict[str, str]) -> None:
     used = {"devices": devices.count, "machines": devices.machines}
     write_json(run / "config.json", config(recipe, dataset))
-    write_json(run / "environment.json", environment(dataset, recipe.seed) | used)
+    write_json(run / "environment.json", environment(hashes, recipe.seed) | used)
 
 
 def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
@@ -88,7 +102,7 @@ def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
     learnt = Samples.load(train, recipe.cache_side, memory)
     measured = Samples.load(val, recipe.cache_side, memory - learnt.bytes())
     for split, samples in (("train", learnt), ("val", measured)):
-        if samples.cache and not any(matte.max() >= 128 for _, matte in samples.cache.values()):
+        if not any(matte.max() >= 128 for matte in samples.mattes()):
             raise DatasetError(
                 f"{dataset}: no mask of split {split!r} holds anything; look at it with `figureground explore`"
             )

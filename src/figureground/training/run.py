@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +20,10 @@ from typing import Any
 import keras
 
 from figureground.atomic import atomic_path, check_writable
+from figureground.data.manifest import read_manifest
 from figureground.errors import DatasetError, TrainingError
-from figureground.training.config import Recipe
+from figureground.training.config import Recipe, has_checkpoint, is_finished, start_again
+from figureground.training.dataset import mask_digest
 
 # What may differ when a run goes on: none of it changes what it learns from the pictures that come.
 FREE = {"epochs", "dataset", "cache_gb", "sample_every"}
@@ -40,14 +44,21 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 def check_run(recipe: Recipe, dataset: Path, run: Path, resume: bool) -> None:
     """A run's folder holds one run: nothing else may be written over it, nor go on under its name.
 
+    A run that was stopped before its first checkpoint has nothing to lose: it may begin again, resumed or not.
+
     Raises:
-        TrainingError: it holds a run, none to resume, or one of other settings or data.
+        TrainingError: it holds a run, none to resume, or one of other settings.
         OutputError: it cannot be written.
     """
     check_writable(run)
+    if is_finished(run) and not has_checkpoint(run):
+        raise TrainingError(
+            f"{run}: holds a finished run without its last.npz, which cannot go on; "
+            f"choose another --output, and --from {shlex.quote(str(run))} to begin with its weights"
+        )
     if resume:
         _check_same(recipe, dataset, run)
-    elif (run / "last.npz").exists() or (run / "best.keras").exists():
+    elif has_checkpoint(run):
         raise TrainingError(f"{run}: holds a run already; add --resume to go on or choose another --output")
 
 
@@ -61,41 +72,56 @@ def _check_same(recipe: Recipe, dataset: Path, run: Path) -> None:
                 f"{run}: was begun with {name} {old!r}, got {value!r}; resume with the old settings, "
                 "or begin another run with --from"
             )
-    if not (run / "environment.json").exists():
+
+
+def check_same_data(hashes: Mapping[str, str], dataset: Path, run: Path) -> None:
+    """What `data_hashes` gives must be what the run was begun with; an older version noted less of it.
+
+    Raises:
+        TrainingError: it is not.
+    """
+    was = _read_json(run / "environment.json") if (run / "environment.json").exists() else {}
+    changed = [name for name, value in hashes.items() if was.get(name, value) != value]
+    if not changed:
         return
-    if _read_json(run / "environment.json").get("manifest_sha256") != manifest_sha256(dataset):
-        raise TrainingError(
-            f"{dataset / 'manifest.csv'}: is not the one that {run} was begun with; "
-            "resume with that dataset, or begin another run with --from"
-        )
+    other = "manifest.csv: is not the one" if "manifest_sha256" in changed else "masks: are not the ones"
+    raise TrainingError(
+        f"{dataset / other} that {run} was begun with; resume with that dataset, or begin another run with --from"
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise TrainingError(f"{path.parent}: no run to resume here; start it without --resume") from error
+        raise TrainingError(f"{path.parent}: no run to resume here; {start_again(path.parent)}") from error
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}); start again without --resume") from error
+        raise TrainingError(f"{path}: cannot be read ({error}); {start_again(path.parent)}") from error
     if not isinstance(content, dict):
-        raise TrainingError(f"{path}: holds no settings of a run; start again without --resume")
+        raise TrainingError(f"{path}: holds no settings of a run; {start_again(path.parent)}")
     return content
 
 
-def manifest_sha256(dataset: Path) -> str:
-    """SHA-256 of the dataset's manifest, which holds every picture's own.
+def data_hashes(dataset: Path) -> dict[str, str]:
+    """SHA-256 of the dataset's manifest, which holds every picture's own, and of the masks of train and val together.
 
     Raises:
-        DatasetError: it cannot be read.
+        DatasetError: the manifest cannot be read.
+        ImageError: a mask cannot.
     """
     path = dataset / "manifest.csv"
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
+    masks = hashlib.sha256()
+    with ThreadPoolExecutor() as pool:
+        for digest in pool.map(mask_digest, [item for item in read_manifest(dataset) if item.split != "test"]):
+            masks.update(digest)
+    return {"manifest_sha256": manifest, "masks_sha256": masks.hexdigest()}
 
 
-def environment(dataset: Path, seed: int) -> dict[str, str | int]:
+def environment(hashes: Mapping[str, str], seed: int) -> dict[str, str | int]:
     """What decides the weights besides the recipe: versions, machine, code and data."""
     return {
         "python": platform.python_version(),
@@ -106,7 +132,7 @@ def environment(dataset: Path, seed: int) -> dict[str, str | int]:
         "backend_version": sys.modules[keras.backend.backend()].__version__,
         "git_revision": _revision(),
         "seed": seed,
-        "manifest_sha256": manifest_sha256(dataset),
+        **hashes,
         **{name: version(name) for name in PACKAGES},
     }
 

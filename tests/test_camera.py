@@ -277,7 +277,7 @@ def test_a_missing_camera_is_named_and_taken_up_when_it_comes(tmp_path: Path) ->
         assert camera.fault is None
         path.unlink()
         eventually(lambda: camera.fault is not None)
-        assert camera.fault.reason == "later.mp4 was unplugged"
+        assert camera.fault.reason == "later.mp4 is gone"
 
 
 @contextmanager

@@ -76,6 +76,7 @@ class Camera:
         self._news = Condition()
         self._stop = Event()
         self._place: Place | None = None
+        self._is_file = False
         self._silent_since = time.monotonic()
         self._reformatter = VideoReformatter()
         self._thread = Thread(target=self._run, name=f"camera {self.name}", daemon=True)
@@ -119,8 +120,7 @@ class Camera:
             try:
                 self._capture()
             except NoCameraError as error:
-                unplugged = Fault(f"{self.name} was unplugged", "plug it in again; it is taken up by itself")
-                self._fail(unplugged if self._given else _fault(error))
+                self._fail(self._gone() if self._given else _fault(error))
             except CameraError as error:
                 self._fail(_fault(error))
             except Exception as error:  # this thread must not end in silence
@@ -129,11 +129,18 @@ class Camera:
             pause = _PAUSES[0] if self._given > given else min(2 * pause, _PAUSES[1])
             self._stop.wait(pause)
 
+    def _gone(self) -> Fault:
+        """Why something that gave pictures is not to be found any more."""
+        if self._is_file:
+            return Fault(f"{self.name} is gone", "put it back; it is taken up by itself")
+        return Fault(f"{self.name} was unplugged", "plug it in again; it is taken up by itself")
+
     def _capture(self) -> None:
         """Open the camera and hand its pictures over, until it fails or is closed."""
         place = locate(self._spec)
         self.name, self._silent_since = place.name, time.monotonic()
-        self._place = None if place.kind == "file" else place
+        self._is_file = place.kind == "file"
+        self._place = None if self._is_file else place
         try:
             with CameraInput(place, self._size, self._fps, self._paced, self._stop) as source:
                 self.rate = source.rate

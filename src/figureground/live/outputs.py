@@ -48,13 +48,12 @@ class Outputs:
             for sink in self._sinks:
                 sink.send(picture, at)
 
-    def close(self, error: Exception | None = None, patience: float = -1) -> None:
+    def close(self, error: Exception | None, patience: float) -> None:
         """Finish what was written. With an `error` as if it had come up in between: a file is left as it was before.
 
         Args:
             error: why what was written is worth nothing.
-            patience: seconds to wait for a sink that is being sent to, then it is left to itself; below 0: as long as
-                it takes.
+            patience: seconds to wait for a sink that is being sent to, then it is left to itself.
         """
         if not self._lock.acquire(timeout=patience):
             return

@@ -28,9 +28,9 @@ static: $(VENV)/.web
 	@rm -rf dist/page && mkdir -p dist && cp -R src/figureground/web/static dist/page
 	@echo "the page is in dist/page"
 
-# Each file's tests stay in one process: they share what they made.
+# Each file's tests stay in one process: they share what they made. In the order of tests/conftest.py.
 test: $(VENV)/.dev $(VENV)/.web
-	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Lines and branches that the tests run, the processes they start included; a part of them by TESTS="tests/test_x.py ...".
 coverage: $(VENV)/.dev $(VENV)/.web

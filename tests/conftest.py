@@ -30,6 +30,24 @@ settings.register_profile("patient", deadline=None)
 settings.register_profile("brief", deadline=None, max_examples=10, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("patient")
 
+# Files that take minutes begin first: at the end one alone would keep a single process busy.
+LONG = {
+    "backends",
+    "cluster",
+    "devices",
+    "export_run",
+    "fit",
+    "interrupted",
+    "own_data",
+    "round_trips",
+    "train_to_engine",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -98,7 +98,11 @@ async def _read_form(request: Request) -> list[tuple[str, str | UploadFile]]:
     body = read_body(request, MAX_BYTES)
     try:
         parser = MultiPartParser(request.headers, body, max_files=2, max_fields=8, max_part_size=_FIELD_BYTES)
-        return (await parser.parse()).multi_items()
+        parts = (await parser.parse()).multi_items()
+        # A file in which a form ends, cut short, is among no parts, and Starlette leaves it open.
+        if (unfinished := parser._current_part.file) not in [part for _, part in parts] and unfinished is not None:
+            unfinished.file.close()
+        return parts
     except MultiPartException as error:
         raise HTTPException(400, f"the form cannot be read ({error.message.rstrip('.')})") from error
 

@@ -31,6 +31,7 @@ from figureground.pipeline import Sink
 
 Light = Literal["live", "covered", "stopped"]
 PATIENCE = 0.5  # seconds without a new picture after which the cover is shown, at least
+MOST_PATIENCE = 2.0  # and at most
 IDLE = 0.25  # seconds between two covers while nothing comes
 WATCHED = 2.0  # seconds a preview is kept up to date after it was last asked for
 PREVIEWS = 25  # a second at most
@@ -353,9 +354,13 @@ class Live:
     # Small things.
 
     def _patience(self) -> float:
-        """Seconds without a new picture after which the cover is shown; some cameras give one a second."""
-        camera = self._camera
-        return max(PATIENCE, 1.5 / camera.rate) if camera is not None and camera.rate else PATIENCE
+        """Seconds without a new picture after which the cover is shown; some cameras give one a second.
+
+        Not longer for who is to be covered by hand, nor for what only says that it gives one an hour.
+        """
+        camera = self._camera  # another thread closes it
+        rate = camera.rate if camera is not None else 0.0
+        return PATIENCE if self._hidden or not rate else min(max(PATIENCE, 1.5 / rate), MOST_PATIENCE)
 
     def _now(self) -> float:
         return time.monotonic() - self._begun

@@ -32,8 +32,9 @@ from figureground.engine import Engine
 from figureground.errors import FigureGroundError
 from figureground.live import Live
 from figureground.live.matting import Matting
-from figureground.web import frames, running, work
+from figureground.web import frames, running, safety, work
 from figureground.web.frames import Hello
+from figureground.web.safety import LARGEST_BODY
 from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import STREAMS, Service
 from figureground.web.wanted import Wanted
@@ -336,6 +337,47 @@ def test_who_is_refused_while_sending_hears_why(address: str, monkeypatch: pytes
             client.sendall(request[start : start + 100_000])
             time.sleep(0.02)
         assert read_one(client).startswith(b"HTTP/1.1 429")
+
+
+def chunked(address: str, piece: bytes) -> tuple[bytes, bytes]:
+    """The head of a request that does not say how long it is, and a piece of its body."""
+    head = post(address, b"").partition(b"Content-Length")[0] + b"Transfer-Encoding: chunked\r\n\r\n"
+    return head, b"%x\r\n%s\r\n" % (len(piece), piece)
+
+
+def test_who_sends_too_much_hears_why(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a moment; the answer comes whole, and then the end."""
+    monkeypatch.setattr("figureground.web.wanted.MAX_BYTES", 1000)
+    head, chunk = chunked(address, bytes(100_000))
+    declared = post(address, b"", LARGEST_BODY + 1)
+    for request, piece, end in ((head, chunk, b"0\r\n\r\n"), (declared, bytes(100_000), b"")):
+        with dial(address) as client:
+            client.sendall(request + piece)
+            time.sleep(0.3)  # the answer is there
+            for _ in range(10):
+                client.sendall(piece)
+                time.sleep(0.02)
+            client.sendall(end)
+            assert read_one(client).startswith(b"HTTP/1.1 413")
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b"", "no reset"
+
+
+def test_who_sends_for_ever_is_left(address: str, own: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("figureground.web.wanted.MAX_BYTES", 1000)
+    monkeypatch.setattr(safety, "LINGER_SECONDS", 0.5)
+    head, piece = chunked(address, bytes(1000))
+    with dial(address) as client:
+        client.sendall(head)
+        for _ in range(1000):
+            try:
+                client.sendall(piece)
+            except OSError:
+                break
+            time.sleep(0.02)
+        else:
+            raise AssertionError("it is still there")
+    wait_until(lambda: own.work.in_hand == 0)
 
 
 def test_an_upload_that_breaks_off_frees_its_place(address: str, own: Service) -> None:

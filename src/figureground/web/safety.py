@@ -13,7 +13,7 @@ import ipaddress
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
@@ -27,6 +27,7 @@ from figureground.web.answers import Json
 
 COOKIE = "figureground"
 BODY_SECONDS = 60.0
+LINGER_SECONDS = 2.0
 LARGEST_BODY = 25_000_000  # bytes
 _HEADERS = {
     # 'wasm-unsafe-eval' lets WebAssembly be compiled and nothing be evaluated; blob: is what the user gave the page.
@@ -58,19 +59,31 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = HTTPConnection(scope)
+        is_taken = is_hanging_up = False
+
+        async def receive_noting() -> Message:
+            nonlocal is_taken
+            message = await receive()
+            is_taken = not message.get("more_body")
+            return message
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal is_hanging_up
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
-                if message["status"] >= 400 and _is_long(request):
+                if is_hanging_up := message["status"] >= 400 and not is_taken and _is_long(request):
                     headers["Connection"] = "close"
                 headers.setdefault("Cache-Control", "no-cache" if is_page(request) else "no-store")
+            elif is_hanging_up and not message.get("more_body"):
+                await send({**message, "more_body": True})
+                await _linger(receive)
+                message = {"type": message["type"], "body": b""}
             await send(message)
 
         answer = self._refusal(request) or self._login(request) or self.app
-        await answer(scope, receive, send_with_headers)
+        await answer(scope, receive_noting, send_with_headers)
 
     def _refusal(self, request: HTTPConnection) -> Response | None:
         host = request.headers.get("host", "").lower()
@@ -130,12 +143,17 @@ def is_page(request: HTTPConnection) -> bool:
 
 
 def _is_long(request: HTTPConnection) -> bool:
-    """Whether the rest of a refused body is not even to be read and thrown away.
-
-    To hang up may take the answer with it, so whoever sends no more than is allowed may finish (within `HEAD_SECONDS`).
-    """
+    """Whether a refused client is hung up on; one that sends no more than is allowed may finish its body."""
     length = request.headers.get("content-length", "0")
     return "transfer-encoding" in request.headers or not length.isdecimal() or int(length[:20]) > LARGEST_BODY
+
+
+async def _linger(receive: Receive) -> None:
+    """Reads on for a moment: to hang up on what is still being sent resets the connection, and may take the answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
 
 
 def _equal(given: str, right: str) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +59,24 @@ def serving(app: Starlette, port: int = 0) -> Iterator[str]:
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive(), "the server does not end"
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A command that serves, in a process of its own that keeps its things in `folder`, and its address."""
+    line = [sys.executable, "-m", "figureground", *arguments, "--port", "0"]
+    surroundings = os.environ | {"XDG_DATA_HOME": str(folder)}
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=surroundings) as process:
+        try:
+            assert process.stderr is not None
+            found = None
+            while found is None:  # before it may stand what the picture does
+                said = process.stderr.readline()
+                assert said, "it has ended"
+                found = re.search(r"figureground: (http://127\.0\.0\.1:\d+)/", said)
+            yield process, found[1]
+        finally:
+            process.kill()
 
 
 @contextmanager

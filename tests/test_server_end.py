@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from figureground.images import write_image
 from scenes import noise
-from serving import make_camera, picture, wait_until
+from serving import make_camera, picture, started, wait_until
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 UPLOAD = "POST /api/backgrounds?name=x HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
@@ -30,22 +29,10 @@ BEGUN = "Content-Type: image/png\r\nContent-Length: 1000\r\n\r\nabc"  # 3 of 100
 
 
 @contextmanager
-def started(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def playing(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`figureground live` with its page, and the host and port of that."""
-    camera = str(make_camera(folder))
-    line = [sys.executable, "-m", "figureground", "live", "--camera", camera, "--port", "0", *options]
-    surroundings = os.environ | {"XDG_DATA_HOME": str(folder)}
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=surroundings) as process:
-        try:
-            assert process.stderr is not None
-            found = None
-            while found is None:
-                said = process.stderr.readline()
-                assert said, "it has ended"
-                found = re.search(r"figureground: http://(127\.0\.0\.1:\d+)/", said)
-            yield process, found[1]
-        finally:
-            process.kill()
+    with started(folder, "live", "--camera", str(make_camera(folder)), *options) as (process, address):
+        yield process, address.removeprefix("http://")
 
 
 def dial(place: str, said: str, room: int = 65_536) -> socket.socket:
@@ -81,7 +68,7 @@ def said_at_the_end(process: subprocess.Popen[str]) -> str:
 @pytest.mark.parametrize("sign", SIGNALS)
 @pytest.mark.parametrize("begin", [UPLOAD, PICTURE])
 def test_the_camera_is_let_go_at_once_and_who_dawdles_is_left(tmp_path: Path, begin: str, sign: signal.Signals) -> None:
-    with started(tmp_path) as (process, place), dial(place, begin + BEGUN):
+    with playing(tmp_path) as (process, place), dial(place, begin + BEGUN):
         wait_for_begin(place, tmp_path)
         wait_until(lambda: holds(process, "room.mp4"))
         process.send_signal(sign)
@@ -95,7 +82,7 @@ def test_a_preview_that_is_not_taken_is_left(tmp_path: Path) -> None:
     write_image(tmp_path / "noise.png", noise(960, 540))
     background = ("--background", str(tmp_path / "noise.png"), "--size", "960x540")
     with (
-        started(tmp_path, *background) as (process, place),
+        playing(tmp_path, *background) as (process, place),
         dial(place, "GET /api/preview HTTP/1.1\r\nHost: {0}\r\n\r\n", room=4096),
     ):
         time.sleep(8)  # until no buffer has room
@@ -105,7 +92,7 @@ def test_a_preview_that_is_not_taken_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("second", SIGNALS)
 def test_a_second_signal_waits_for_nobody(tmp_path: Path, second: signal.Signals) -> None:
-    with started(tmp_path) as (process, place), dial(place, UPLOAD + BEGUN):
+    with playing(tmp_path) as (process, place), dial(place, UPLOAD + BEGUN):
         wait_for_begin(place, tmp_path)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
@@ -124,7 +111,7 @@ def test_streams_that_always_have_another_frame_are_closed(tmp_path: Path) -> No
             while True:
                 stream.send(frame)
 
-    with started(tmp_path) as (process, place), ExitStack() as streams:
+    with playing(tmp_path) as (process, place), ExitStack() as streams:
         clients = [streams.enter_context(connect(f"ws://{place}/v1/frames")) for _ in range(3)]
         for client in clients:
             client.send("{}")
@@ -137,7 +124,7 @@ def test_streams_that_always_have_another_frame_are_closed(tmp_path: Path) -> No
 
 
 def test_nobody_starts_the_camera_again(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, place), dial(place, PICTURE + BEGUN):
+    with playing(tmp_path) as (process, place), dial(place, PICTURE + BEGUN):
         wait_for_begin(place, tmp_path)
         with httpx.Client(base_url=f"http://{place}", headers={"Origin": f"http://{place}"}) as client:
             process.send_signal(signal.SIGTERM)

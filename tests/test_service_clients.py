@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -39,7 +39,7 @@ from figureground.web.server import LOOPBACK, make_app
 from figureground.web.service import STREAMS, Service
 from figureground.web.wanted import Wanted
 from scenes import make_scene, noise
-from serving import JPEG, open_picture, picture, serving, stored, wait_until
+from serving import JPEG, open_picture, picture, serving, started, stored, wait_until
 
 CAMERALESS = True  # for conftest.live
 TOKEN = "a token that nobody guesses"
@@ -396,27 +396,14 @@ def test_an_upload_that_breaks_off_frees_its_place(address: str, own: Service) -
 # A server in a process of its own.
 
 
-@contextmanager
-def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(folder: Path) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
     """`figureground serve`, on a machine without a camera, and its address."""
-    line = [sys.executable, "-m", "figureground", "serve", "--port", "0", "--camera", "none-of-this-name"]
-    surroundings = os.environ | {"XDG_DATA_HOME": str(folder)}
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=surroundings) as process:
-        try:
-            assert process.stderr is not None
-            found = None
-            while found is None:  # before it may stand what the picture does
-                said = process.stderr.readline()
-                assert said, "it has ended"
-                found = re.search(r"figureground: (http://127\.0\.0\.1:\d+)/", said)
-            yield process, found[1]
-        finally:
-            process.kill()
+    return started(folder, "serve", "--camera", "none-of-this-name")
 
 
 def test_sigterm_finishes_what_is_in_hand(tmp_path: Path, astronaut: Frame) -> None:
     data = stored(astronaut, "PNG")
-    with started(tmp_path) as (process, address):
+    with served(tmp_path) as (process, address):
         with dial(address) as slow, streaming(address) as stream, httpx.Client(base_url=address) as other:
             assert other.get("/v1/health").status_code == 200
             request = post(address, data)
@@ -444,14 +431,14 @@ def test_sigterm_finishes_what_is_in_hand(tmp_path: Path, astronaut: Frame) -> N
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_with_nothing_in_hand_it_ends_at_once(tmp_path: Path, sign: signal.Signals) -> None:
-    with started(tmp_path) as (process, address):
+    with served(tmp_path) as (process, address):
         assert httpx.get(f"{address}/v1/health").status_code == 200
         process.send_signal(sign)
         assert process.wait(30) == 0
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
-    with started(tmp_path) as (process, address), dial(address) as slow, httpx.Client(base_url=address) as other:
+    with served(tmp_path) as (process, address), dial(address) as slow, httpx.Client(base_url=address) as other:
         slow.send(post(address, b"\x89PNG", declared=1_000_000))
         while "figureground_requests_in_hand 1\n" not in other.get("/metrics").text:
             time.sleep(0.05)
@@ -465,7 +452,7 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_and_files_stay(tmp_path: Path, astronaut: Frame) -> None:
     good, broken = stored(astronaut, "JPEG"), stored(astronaut, "JPEG")[:5000]
-    with started(tmp_path) as (process, address), httpx.Client(base_url=address, timeout=60) as client:
+    with served(tmp_path) as (process, address), httpx.Client(base_url=address, timeout=60) as client:
 
         def ask(times: int) -> tuple[int, int]:
             for n in range(times):

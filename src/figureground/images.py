@@ -242,6 +242,8 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
                 if picture.width * picture.height > MAX_PIXELS:
                     size = f"{picture.width}x{picture.height}"
                     raise LargeImageError(f"{name}: {size} is over the limit of 100 megapixels; shrink it")
+                if picture.mode == "F":  # nothing in the file says which of its numbers is white
+                    raise NoImageError(f"{name}: its pixels are floating-point numbers; save it with 8 or 16 bits")
                 yield picture
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file") from error

@@ -125,9 +125,14 @@ def test_freezing_is_undone() -> None:
 
 
 @pytest.mark.parametrize("name", ["small", "base"])
-def test_the_shipped_models_weights_are_found_by_name(name: str) -> None:
+def test_the_shipped_models_weights_are_found_by_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And are those of the shipped file: kept in half precision, computed with in float32."""
     assert find_weights(name) == ROOT / "checkpoints" / f"{name}.keras"
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_weights(name) == ROOT / "checkpoints" / f"{name}.keras", "as Engine: not a folder of that name"
     model = build_network(replace(TINY, network=name))
     begin_with(model, name)
     picture = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)

@@ -13,18 +13,17 @@ def find_weights(name: str) -> Path:
     Raises:
         TrainingError: there is none, or it is a file that cannot be trained.
     """
-    path = Path(name)
+    shipped, path = _shipped(), Path(name)
+    if name in shipped:  # before a folder of this name, as an Engine takes it
+        return shipped[name]
     if path.is_dir():
         return _best_of(path)
     if path.suffix == ".keras" and path.is_file():
         return path
     if path.suffix == ".onnx":
         raise TrainingError(f"{name}: an .onnx file cannot be trained; give the run or .keras file it was made from")
-    shipped = _shipped()
-    if name not in shipped:
-        known = ", ".join(sorted(shipped))
-        raise TrainingError(f"{name}: no weights to begin with; give a name ({known}), a .keras file or a run")
-    return shipped[name]
+    known = ", ".join(sorted(shipped))
+    raise TrainingError(f"{name}: no weights to begin with; give a name ({known}), a .keras file or a run")
 
 
 def _best_of(run: Path) -> Path:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -209,6 +210,16 @@ def test_a_camera_of_few_pictures_a_second_is_live_all_the_time(oracles: list[Or
         said.clear()
         wait_for(lambda: live.state()["frames"] > 6)  # type: ignore[operator]
     assert said == []
+
+
+def test_a_camera_of_a_picture_a_minute_is_not_waited_for(oracles: list[Oracle], tmp_path: Path) -> None:
+    """What is seen of somebody does not stand for that long."""
+    slow = write_room(tmp_path / "slow.mkv", frames=12, rate=Fraction(1, 60))
+    eye = Eye()
+    with Live(Settings(camera=str(slow), background="#00ff00"), SIZE, [eye]) as live:
+        wait_for(is_live(live))
+        wait_for(lambda: live.state()["light"] == "covered" and not shown(eye.last))
+        assert "waiting for the camera" in str(live.state()["reason"])
 
 
 def test_a_camera_that_is_not_there_shows_the_background_with_reason_and_remedy(

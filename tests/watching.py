@@ -43,7 +43,7 @@ class Eye:
         self.closed = True
 
 
-def write_room(path: Path, frames: int = 40, size: tuple[int, int] = SIZE, rate: int = 30) -> Path:
+def write_room(path: Path, frames: int = 40, size: tuple[int, int] = SIZE, rate: int | Fraction = 30) -> Path:
     """A video without loss in which the figure walks from side to side, fast."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("ffv1", rate=rate)

@@ -6,6 +6,8 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,8 +85,7 @@ def train(
         find_weights(start)
     if not resume:
         read_splits(dataset, chosen.batch)
-    _silence_tensorflow()
-    with needs("train"):
+    with needs("train"), _importing_tensorflow():
         used = open_devices(asked)
         from figureground.training.fit import fit
 
@@ -100,9 +101,25 @@ def train(
     return 0
 
 
-def _silence_tensorflow() -> None:
-    """What it says of itself as it starts and converts helps nobody; to be called before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+@contextmanager
+def _importing_tensorflow() -> Iterator[None]:
+    """Where it is imported: with oneDNN, and without what it says of itself, which helps nobody.
+
+    By itself it uses oneDNN only on processors with AVX-512; with AVX2 alone steps take two thirds of the time with it.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    heard = os.dup(2)  # it writes there whatever its level, before it has read that
+    try:
+        with open(os.devnull, "wb") as unheard:
+            os.dup2(unheard.fileno(), 2)
+        yield
+    finally:
+        os.dup2(heard, 2)
+        os.close(heard)
 
 
 def _go_on(dataset: Path, run: Path, devices: str) -> str:
@@ -131,8 +148,7 @@ def export(
     # What is wrong with the call is told before the seconds that TensorFlow takes.
     target = Target.parse(to, quantize, size)
     target.path(run, output)
-    _silence_tensorflow()
-    with needs("train"):
+    with needs("train"), _importing_tensorflow():
         from figureground.training.export_run import export_run
 
     with progress_bar("pictures/s") as bar:

@@ -4,7 +4,7 @@ import { drawFigures, drawStages } from "../bars";
 import { byId, make, setText, setTrouble } from "../dom";
 import { createBackgroundStream, type BackgroundStream, type Health, type Light } from "../module";
 import { background, setUpBackgrounds } from "./backgrounds";
-import { ENDED, explainCamera, explainFault, type Explained } from "./faults";
+import { ENDED, explainCamera, explainFault, explainSample, type Explained } from "./faults";
 import { setUpPhoto } from "./photo";
 import { openCamera, openSample, type Opened } from "./source";
 import { change, settings } from "./store";
@@ -24,10 +24,12 @@ let opened: Opened | null = null;
 let running: BackgroundStream | null = null;
 let hidden = false;
 let next = 0;
+let begun = 0; // starts and stops so far: what an earlier start is given too late is let go of, not run beside
 let again: () => Promise<Opened> = openCamera;
 
 async function start(open: () => Promise<Opened>): Promise<void> {
   stop();
+  const mine = begun;
   again = open;
   showFault(null);
   setText(byId("screen-note"), "Waiting for the camera …");
@@ -35,15 +37,20 @@ async function start(open: () => Promise<Opened>): Promise<void> {
   try {
     found = await open();
   } catch (error) {
-    setText(byId("screen-note"), "");
-    return showFault(explainCamera(error));
+    return mine === begun ? fail((open === openSample ? explainSample : explainCamera)(error)) : undefined;
   }
-  setText(byId("screen-note"), "Loading the model …");
-  run(found);
+  if (mine !== begun) return found.close();
+  try {
+    run(found);
+  } catch (error) {
+    fail(explainFault("canvas", String(error)));
+  }
 }
 
 function run(found: Opened): void {
   opened = found;
+  setText(byId("screen-note"), "Loading the model …");
+  showLight("covered", "the model is loading");
   const canvas = make("canvas", { id: "picture" });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Your picture before its new background");
@@ -63,6 +70,7 @@ function run(found: Opened): void {
 }
 
 function stop(): void {
+  begun++;
   end();
   running?.stop();
   opened?.close();
@@ -104,7 +112,7 @@ function showHealth(health: Health): void {
   if (health.compute !== "") setText(byId("screen-note"), "");
   if (performance.now() < next) return;
   next = performance.now() + UNHURRIED;
-  setText(byId("output"), `${opened?.name ?? ""}, ${health.width} × ${health.height}`);
+  setText(byId("output"), (opened?.name ?? "") + (health.width > 0 ? `, ${health.width} × ${health.height}` : ""));
   drawFigures([
     ["Frames per second", health.fps.toFixed(1)],
     ["Runs on", health.compute || "–"],

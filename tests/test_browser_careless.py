@@ -332,6 +332,22 @@ def test_a_sample_that_is_not_there_is_no_fault_of_the_camera(page: Page, host: 
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
+def test_the_keyboard_goes_on_with_what_takes_the_place_of_a_button(page: Page, host: str) -> None:
+    page.goto(host)
+    page.locator("#use-camera").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Cover me")).to_be_focused()
+    page.get_by_role("button", name="Stop", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Use my camera")).to_be_focused()
+    page.route("**/sample-*.webm", lambda route: route.abort())
+    page.get_by_role("button", name="Try it on a sample clip").click()
+    page.get_by_role("button", name="Try again").focus()
+    page.unroute("**/sample-*.webm")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Cover me")).to_be_focused()
+
+
 def test_a_program_that_is_gone_is_told(page: Page, host: str) -> None:
     page.route("**/main-*.js", lambda route: route.abort())
     page.goto(host)

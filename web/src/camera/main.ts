@@ -54,9 +54,10 @@ function run(found: Opened): void {
   const canvas = make("canvas", { id: "picture" });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Your picture before its new background");
-  byId("welcome").hidden = true;
   byId("screen").prepend(canvas);
   byId("light-buttons").hidden = byId("more").hidden = false;
+  passFocus("welcome", "cover");
+  byId("welcome").hidden = true;
   const stream = createBackgroundStream(found.reads, {
     canvas,
     background: background(),
@@ -78,6 +79,7 @@ function stop(): void {
   hidden = false;
   document.getElementById("picture")?.remove();
   byId("welcome").hidden = false;
+  passFocus("light-buttons", "use-camera");
   byId("screen").style.aspectRatio = "";
   byId("light-buttons").hidden = byId("more").hidden = true;
   setText(byId("cover"), "Cover me");
@@ -86,12 +88,18 @@ function stop(): void {
   showLight("stopped", "");
 }
 
+/** Who works by keyboard goes on with what takes the place of what is hidden now, not from the top of the page. */
+function passFocus(from: string, to: string): void {
+  if (byId(from).contains(document.activeElement)) byId(to).focus();
+}
+
 function fail(why: Explained): void {
   stop();
   showFault(why);
 }
 
 function showFault(why: Explained | null): void {
+  if (why === null) passFocus("fault", "use-camera");
   byId("fault").hidden = why === null;
   setText(byId("fault-what"), why?.what ?? "");
   setText(byId("fault-help"), why?.help ?? "");

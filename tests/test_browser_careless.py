@@ -111,6 +111,19 @@ def test_a_camera_that_is_given_after_the_sample_was_begun_is_let_go(page: Page,
     expect(page.locator("#picture")).to_have_count(1)
 
 
+def test_another_camera_does_not_show_who_is_covered(page: Page, host: str) -> None:
+    page.goto(host)
+    begin(page)
+    page.get_by_role("button", name="Cover me").click()
+    page.locator("#device").dispatch_event("change")
+    expect(page.get_by_role("button", name="Show me again")).to_be_visible()
+    expect(page.locator("#figures")).to_contain_text("thread")
+    page.wait_for_timeout(1000)
+    expect(page.locator("#light-word")).to_have_text("Covered")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    begin(page)  # which the user asked for
+
+
 # A camera's track that can be silenced; how the stream and the canvas look in the figure's middle, and what is told.
 SILENCED = """
 async () => {
@@ -250,6 +263,16 @@ def test_a_background_without_room_is_there_until_the_page_is_closed(
     page.get_by_role("button", name="Remove large.png").click()
     expect(tile(page, "large.png")).to_have_count(0)
     expect(tile(page, "Blur")).to_be_checked()
+
+
+def test_a_background_that_cannot_be_removed_is_told(page: Page, host: str, tmp_path: Path) -> None:
+    page.goto(host)
+    page.get_by_label("Add a picture or video").set_input_files(make_picture(tmp_path))
+    expect(tile(page, "beach.png")).to_be_checked()
+    page.evaluate("void (IDBObjectStore.prototype.delete = () => { throw new DOMException('the disk is gone'); })")
+    page.get_by_role("button", name="Remove beach.png").click()
+    expect(alert(page, "the disk is gone")).to_be_visible()
+    expect(tile(page, "beach.png")).to_be_checked()
 
 
 def test_seconds_that_are_emptied_do_not_make_the_slideshow_flash(page: Page, host: str, tmp_path: Path) -> None:

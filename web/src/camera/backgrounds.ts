@@ -1,7 +1,7 @@
 /** The choice of the background in this page: tiles, strength, colour, slideshow, own pictures and videos. */
 
 import type { Background } from "../module";
-import { byId, make, setText, setTrouble } from "../dom";
+import { attempt, byId, make, setText, setTrouble } from "../dom";
 import { acceptDrops, mark, removeButton, tile } from "../tiles";
 import { change, forget, keep, keptFiles, settings, type Kept } from "./store";
 
@@ -77,7 +77,7 @@ function own(one: Kept): HTMLElement {
     ? make("video", { className: "art", src: address, muted: true, preload: "metadata" })
     : make("img", { className: "art", src: address, alt: "" });
   const element = tile(one.id, one.name, art, () => choose(one.id));
-  element.append(removeButton(one.name, () => void remove(one)));
+  element.append(removeButton(one.name, () => void attempt(() => remove(one))));
   return element;
 }
 

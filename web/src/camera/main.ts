@@ -22,7 +22,7 @@ const UNHURRIED = 1000; // ms
 
 let opened: Opened | null = null;
 let running: BackgroundStream | null = null;
-let hidden = false;
+let hidden = false; // covered by hand, until the user ends that or the camera; another camera does not
 let next = 0;
 let begun = 0; // starts and stops so far: what an earlier start is given too late is let go of, not run beside
 let again: () => Promise<Opened> = openCamera;
@@ -66,6 +66,7 @@ function run(found: Opened): void {
     onEnded: () => fail(ENDED),
   });
   running = stream;
+  cover(hidden);
   begin(() => stream.stream, found.raw);
   drawMirror();
 }
@@ -76,13 +77,11 @@ function stop(): void {
   running?.stop();
   opened?.close();
   running = opened = null;
-  hidden = false;
   document.getElementById("picture")?.remove();
   byId("welcome").hidden = false;
   passFocus("light-buttons", "use-camera");
   byId("screen").style.aspectRatio = "";
   byId("light-buttons").hidden = byId("more").hidden = true;
-  setText(byId("cover"), "Cover me");
   setText(byId("screen-note"), "");
   setText(byId("output"), "");
   showLight("stopped", "");
@@ -91,6 +90,12 @@ function stop(): void {
 /** Who works by keyboard goes on with what takes the place of what is hidden now, not from the top of the page. */
 function passFocus(from: string, to: string): void {
   if (byId(from).contains(document.activeElement)) byId(to).focus();
+}
+
+function cover(on: boolean): void {
+  hidden = on;
+  running?.cover(on);
+  setText(byId("cover"), on ? "Show me again" : "Cover me");
 }
 
 function fail(why: Explained): void {
@@ -140,12 +145,11 @@ function setUpControls(): void {
   byId("use-camera").onclick = () => void start(openCamera);
   byId("use-sample").onclick = () => void start(openSample);
   byId("fault-retry").onclick = () => void start(again);
-  byId("stop").onclick = stop;
-  byId("cover").onclick = () => {
-    hidden = !hidden;
-    running?.cover(hidden);
-    setText(byId("cover"), hidden ? "Show me again" : "Cover me");
+  byId("stop").onclick = () => {
+    stop();
+    cover(false);
   };
+  byId("cover").onclick = () => cover(!hidden);
   byId("mirror").onchange = () => {
     change({ mirror: byId<HTMLInputElement>("mirror").checked });
     drawMirror();

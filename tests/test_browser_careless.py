@@ -70,6 +70,12 @@ def page(context: BrowserContext, tmp_path: Path) -> Page:
     return page
 
 
+def open_page(page: Page, address: str) -> None:
+    """What is done to it before its program is there would be lost."""
+    page.goto(address)
+    expect(page.locator("#connection")).to_have_text("No frame leaves this page")
+
+
 def begin(page: Page) -> None:
     page.get_by_role("button", name="Use my camera").click()
     expect_live(page)
@@ -91,7 +97,7 @@ def alert(page: Page, words: str) -> Locator:
 
 def test_pressed_twice_one_camera_runs_and_is_let_go(page: Page, host: str) -> None:
     page.add_init_script(LATE_CAMERA)
-    page.goto(host)
+    open_page(page, host)
     page.get_by_role("button", name="Use my camera").dblclick()
     expect_live(page)
     expect_tracks(page, "ended", "live")
@@ -103,7 +109,7 @@ def test_pressed_twice_one_camera_runs_and_is_let_go(page: Page, host: str) -> N
 
 def test_a_camera_that_is_given_after_the_sample_was_begun_is_let_go(page: Page, host: str) -> None:
     page.add_init_script(LATE_CAMERA)
-    page.goto(host)
+    open_page(page, host)
     page.get_by_role("button", name="Use my camera").click()
     page.get_by_role("button", name="Try it on a sample clip").click()
     expect_tracks(page, "ended")
@@ -112,7 +118,7 @@ def test_a_camera_that_is_given_after_the_sample_was_begun_is_let_go(page: Page,
 
 
 def test_another_camera_does_not_show_who_is_covered(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     begin(page)
     page.get_by_role("button", name="Cover me").click()
     page.locator("#device").dispatch_event("change")
@@ -177,7 +183,7 @@ async () => {
 
 def test_a_silent_camera_is_covered_in_the_stream_too(page: Page, host: str) -> None:
     """By hand at once, by itself after three seconds: what others see is the stream, not the canvas."""
-    page.goto(host)
+    open_page(page, host)
     assert page.evaluate(SILENCED) == [
         ["live ", True, True],
         ["covered covered by hand", False, False],
@@ -214,7 +220,7 @@ GREEN, BLACK = "0,5,0", "0,0,0"
 
 
 def test_a_worker_that_hangs_has_its_stream_made_black(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     page.evaluate(STREAMING)
     page.wait_for_function(IS, arg=["live", GREEN])
     (worker,) = (each for each in page.workers if "worker" in each.url)
@@ -224,7 +230,7 @@ def test_a_worker_that_hangs_has_its_stream_made_black(page: Page, host: str) ->
 
 
 def test_a_graphics_card_that_is_lost_is_told(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     page.evaluate(STREAMING, "webgl")
     page.wait_for_function(IS, arg=["live", GREEN])
     browser = page.context.browser
@@ -238,7 +244,7 @@ def test_a_camera_that_never_gives_a_picture_is_told(page: Page, host: str) -> N
         "navigator.mediaDevices.getUserMedia = async () =>"
         " new MediaStream([new MediaStreamTrackGenerator({ kind: 'video' })])"
     )
-    page.goto(host)
+    open_page(page, host)
     page.get_by_role("button", name="Use my camera").click()
     expect(page.locator("#light-word")).to_have_text("Covered")  # the camera is on
     expect(page.locator("#light-reason")).to_contain_text("the camera gives no picture")
@@ -253,7 +259,7 @@ def test_a_background_without_room_is_there_until_the_page_is_closed(
     Image.fromarray(pixels).save(tmp_path / "large.png")
     if why == "refused":
         page.add_init_script(NO_STORAGE)
-    page.goto(host)
+    open_page(page, host)
     if why == "full":
         tools = page.context.new_cdp_session(page)
         tools.send("Storage.overrideQuotaForOrigin", {"origin": host, "quotaSize": 200_000})
@@ -266,7 +272,7 @@ def test_a_background_without_room_is_there_until_the_page_is_closed(
 
 
 def test_a_background_that_cannot_be_removed_is_told(page: Page, host: str, tmp_path: Path) -> None:
-    page.goto(host)
+    open_page(page, host)
     page.get_by_label("Add a picture or video").set_input_files(make_picture(tmp_path))
     expect(tile(page, "beach.png")).to_be_checked()
     page.evaluate("void (IDBObjectStore.prototype.delete = () => { throw new DOMException('the disk is gone'); })")
@@ -276,7 +282,7 @@ def test_a_background_that_cannot_be_removed_is_told(page: Page, host: str, tmp_
 
 
 def test_seconds_that_are_emptied_do_not_make_the_slideshow_flash(page: Page, host: str, tmp_path: Path) -> None:
-    page.goto(host)
+    open_page(page, host)
     files = [make_picture(tmp_path, name) for name in ("one.png", "two.png")]
     page.get_by_label("Add a picture or video").set_input_files(files)
     tile(page, "Slideshow").check()
@@ -298,7 +304,7 @@ def test_recordings_stay_in_sight_and_leaving_them_is_asked(page: Page, host: st
         dialog.dismiss()
 
     page.on("dialog", stay)
-    page.goto(host)
+    open_page(page, host)
     begin(page)
     page.get_by_role("button", name="Record").click()
     page.wait_for_timeout(1500)
@@ -318,7 +324,7 @@ def test_recordings_stay_in_sight_and_leaving_them_is_asked(page: Page, host: st
 
 
 def test_a_recording_of_nothing_is_not_listed(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     begin(page)
     page.get_by_role("button", name="Record").dblclick()
     expect(alert(page, "Nothing was recorded")).to_be_visible()
@@ -327,7 +333,7 @@ def test_a_recording_of_nothing_is_not_listed(page: Page, host: str) -> None:
 
 
 def test_a_page_that_is_not_secure_takes_backgrounds_and_photos(page: Page, host: str, tmp_path: Path) -> None:
-    page.goto(host.replace("127.0.0.1", ELSEWHERE))
+    open_page(page, host.replace("127.0.0.1", ELSEWHERE))
     assert not page.evaluate("isSecureContext")
     page.get_by_role("button", name="Use my camera").click()
     expect(alert(page, "pages with https")).to_be_visible()
@@ -340,7 +346,7 @@ def test_a_page_that_is_not_secure_takes_backgrounds_and_photos(page: Page, host
 def test_a_browser_without_what_the_stream_needs_is_told_and_lets_the_camera_go(page: Page, host: str) -> None:
     page.add_init_script(LATE_CAMERA)
     page.add_init_script("delete HTMLCanvasElement.prototype.transferControlToOffscreen")
-    page.goto(host)
+    open_page(page, host)
     page.get_by_role("button", name="Use my camera").click()
     expect(alert(page, "cannot draw in the background")).to_be_visible()
     expect_tracks(page, "ended")
@@ -349,14 +355,14 @@ def test_a_browser_without_what_the_stream_needs_is_told_and_lets_the_camera_go(
 
 def test_a_sample_that_is_not_there_is_no_fault_of_the_camera(page: Page, host: str) -> None:
     page.route("**/sample-*.webm", lambda route: route.abort())
-    page.goto(host)
+    open_page(page, host)
     page.get_by_role("button", name="Try it on a sample clip").click()
     expect(alert(page, "The sample clip cannot be played")).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
 def test_the_keyboard_goes_on_with_what_takes_the_place_of_a_button(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     page.locator("#use-camera").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Cover me")).to_be_focused()
@@ -378,7 +384,7 @@ def test_a_program_that_is_gone_is_told(page: Page, host: str) -> None:
 
 
 def test_of_two_photos_the_later_one_is_shown_and_the_other_named(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     dropped = page.evaluate_handle(
         """async () => {
           const transfer = new DataTransfer();
@@ -398,7 +404,7 @@ def test_what_is_transparent_in_a_photo_is_white_as_in_python(page: Page, host: 
     picture = np.dstack([room(320, 240, 0.5), np.full((240, 320), 255, np.uint8)])
     picture[120:, :, 3] = 100
     Image.fromarray(picture).save(tmp_path / "faint.png")
-    page.goto(host)
+    open_page(page, host)
     page.get_by_label("Choose a photo").set_input_files(tmp_path / "faint.png")
     expect(page.locator("#photo-status")).to_have_text("Done.")
     with page.expect_download() as download:
@@ -427,5 +433,5 @@ async () => {
 
 
 def test_the_end_of_a_track_is_told_where_a_video_element_reads_it(page: Page, host: str) -> None:
-    page.goto(host)
+    open_page(page, host)
     assert page.evaluate(ENDED) == "ended"

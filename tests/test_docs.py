@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from PIL import ExifTags, Image
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "cli.md"
@@ -55,6 +56,22 @@ def test_cli_reference_is_what_help_prints(command: str) -> None:
     )
     said = done.stdout.replace("python -m figureground", "figureground")
     assert " ".join(said.split()) in " ".join(REFERENCE.read_text(encoding="utf-8").split())
+
+
+def test_the_page_on_privacy_says_that_results_tell_the_place(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 20.0, 0.0)}
+    Image.new("RGB", (64, 48)).save(tmp_path / "trip.jpg", exif=exif)
+    page = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| results of `replace` |"))
+    for options, is_told in (([], True), (["--strip-metadata"], False)):
+        command = [sys.executable, "-m", "figureground", "replace", "trip.jpg", "--output", f"{is_told}.jpg", *options]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        with Image.open(tmp_path / f"{is_told}.jpg") as made:
+            assert bool(made.getexif().get_ifd(ExifTags.IFD.GPSInfo)) == is_told
+    assert "place" in row
+    assert "`--strip-metadata`" in row
+    assert "no EXIF" not in row
 
 
 def broken_links(page: Path) -> list[str]:

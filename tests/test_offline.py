@@ -73,10 +73,12 @@ COMMANDS = {
     "a video with sound": [*MODULE, "replace", "room.mp4", "--output", "out.mp4"],
     "prepare": [*MODULE, "prepare", "people", "--output", "prepared"],
     "explore": [*MODULE, "explore", "people", "--output", "explored.html"],
+    "augment": [*MODULE, "augment", "people", "--output", "grid.png"],
     "train": [*MODULE, "train", "people", "--output", "run", *TRAIN],
     "export": [*MODULE, "export", "run", "--to", "openvino", "--output", "own.xml", "--force"],
     "evaluate": [*MODULE, "evaluate", "small", "people", "--output", "report.html"],
     "doctor": [*MODULE, "doctor"],
+    "bench": [*MODULE, "bench", "--size", "64x36"],
 }
 
 # urllib3, which TensorFlow imports, looks whether this computer has IPv6; it listens to nobody and sends nothing.
@@ -87,7 +89,7 @@ IPV6 = ["socket 6", "bind ::1"]
 def test_a_command_asks_nothing_of_the_network(desk: Desk, name: str) -> None:
     done = desk.run(COMMANDS[name])
     assert done.returncode in ((0, 1) if name == "doctor" else (0,)), done.stderr
-    assert desk.asked() in ([], *([IPV6] if name in ("train", "export") else []))
+    assert desk.asked() in ([], *([IPV6] if name in ("train", "export", "bench") else []))
 
 
 @pytest.mark.parametrize("name", ["a picture", "a video with sound", "evaluate"])

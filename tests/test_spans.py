@@ -302,6 +302,32 @@ def test_only_what_is_missing_is_made_and_only_when_asked(tmp_path: Path, red_fi
 
 
 @pytest.mark.usefixtures("short_spans")
+@pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out"])
+@pytest.mark.parametrize("share", [0, 0.6])
+def test_a_span_that_the_disk_never_wrote_is_made_again(
+    tmp_path: Path, red_finder: Path, target: str, share: float
+) -> None:
+    """As after a power cut: the file has its name, and none or only a part of its content."""
+    made = make_video(tmp_path / "in.mp4", walking(40), 10, SHORT)
+    job, engine = Job(made, tmp_path / target), Engine(red_finder)
+    wanted = options(red_finder, resume=True, codec="png" if target == "out" else None)
+    span = split(made, wanted)[1]
+    path = replace_span(job, wanted, span, engine)
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    whole = [file.read_bytes() for file in files]
+    if path.is_dir() and share:
+        files[-1].unlink()
+    else:
+        files[-1].write_bytes(whole[-1][: round(share * len(whole[-1]))])
+    told: list[int] = []
+    replace_span(job, wanted, span, engine, told.append)
+    assert len(told) == span.frames
+    assert [file.stat().st_size for file in files] == [len(content) for content in whole]
+    replace_span(job, wanted, span, engine, told.append)
+    assert len(told) == span.frames
+
+
+@pytest.mark.usefixtures("short_spans")
 def test_a_damaged_video_leaves_nothing(tmp_path: Path, red_finder: Path) -> None:
     made = make_video(tmp_path / "in.mp4", walking(40), 10, Look(pixels="yuv420p", gop=10, moov_first=True))
     content = made.read_bytes()

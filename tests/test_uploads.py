@@ -270,6 +270,27 @@ def test_a_thumbnail_that_is_gone_is_made_anew(client: httpx.Client, folder: Pat
     assert error_of(answer) == "this background cannot be read any more"
 
 
+def test_one_that_is_damaged_hides_no_other(client: httpx.Client, folder: Path) -> None:
+    names = ["first.png", "second.png", "third.png"]
+    first, second, _ = (upload(client, picture(), name=name).json()["id"] for name in names)
+    (folder / first / "name.txt").write_bytes(b"\xff\x00.png")
+    (folder / second / "name.txt").unlink()
+    (folder / ("0" * 32)).symlink_to(folder / "gone")
+    listed = [one["name"] for one in client.get("/api/backgrounds").json()]
+    assert sorted(listed) == ["background", "third.png", "\ufffd .png"]
+    assert client.delete(f"/api/backgrounds/{second}").status_code == 204
+
+
+def test_a_folder_that_is_none_keeps_nothing_and_says_so(client: httpx.Client, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("no folder")
+    try:
+        assert client.get("/api/backgrounds").json() == []
+        assert "cannot be written" in error_of(upload(client, picture()))
+    finally:
+        folder.unlink()
+
+
 def test_what_the_command_line_named_can_be_chosen_again(tmp_path: Path) -> None:
     room, tag = tmp_path / "my room.png", tmp_path / "tag.png"
     Image.new("RGB", (64, 36), (200, 30, 30)).save(room)

@@ -5,7 +5,7 @@ import "./style/controls.css";
 import "./style/backgrounds.css";
 import "./style/figures.css";
 import "./style/camera.css";
-import { byId } from "./dom";
+import { byId, setText } from "./dom";
 
 type Mode = "pipeline" | "camera";
 
@@ -44,5 +44,11 @@ async function keepOffline(): Promise<void> {
   }
 }
 
-void start();
+/** Files that are gone: a newer page has taken their place, or the network has. */
+function giveUp(): void {
+  byId("connection").dataset["state"] = "off";
+  setText(byId("connection"), "This page’s program cannot be loaded: reload the page.");
+}
+
+start().catch(giveUp);
 void keepOffline();

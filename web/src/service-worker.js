@@ -43,8 +43,16 @@ async function fromCache(address) {
   const kept = await caches.match(address);
   if (kept) return isolated(kept);
   const answer = await fetch(address);
-  if (answer.ok) await (await caches.open(NAME)).put(address, answer.clone());
+  if (answer.ok) await keep(address, answer.clone());
   return isolated(answer);
+}
+
+async function keep(address, answer) {
+  try {
+    await (await caches.open(NAME)).put(address, answer);
+  } catch {
+    // No room: it is fetched again the next time.
+  }
 }
 
 /** The newest page where there is a network; a server that is not there any longer counts as none. */

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -156,7 +157,7 @@ class _Found:
 def replace_span(
     job: Job, options: Options, span: Span, model: Model, sent: Callable[[int], object] | None = None
 ) -> Path:
-    """Make the file of one span, pictures only; one that is there already is left as it is.
+    """Make the file of one span, pictures only; one that is there already, and whole, is left as it is.
 
     The file appears whole or not at all, so several may try the same one.
 
@@ -172,8 +173,10 @@ def replace_span(
         OutputError: the file cannot be written.
     """
     path = work_folder(job, options) / segment_name(job, span)
-    if path.exists():
+    if _is_whole(path, span) and (not options.matte or _is_whole(matte_path(path), span)):
         return path
+    if path.is_dir():
+        shutil.rmtree(path)  # a file is replaced by the new one, a folder is not
     with VideoSource(job.input, span.key, span.end) as source, ExitStack() as sinks:
         # Closed in reverse: the picture's file comes last, and says that the span is done.
         encoding = encoding_of(job, options, source)
@@ -186,6 +189,19 @@ def replace_span(
         warmed = _Warmed(source, span, steady(model, source))
         run(warmed, warmed.segment, compose, nullcontext(sink), sent)
     return path
+
+
+def _is_whole(path: Path, span: Span) -> bool:
+    """Whether a file has all pictures of its span: after a power cut it may be one that the disk never wrote."""
+    if path.is_dir():
+        sizes = [file.stat().st_size for file in path.iterdir()]
+        return len(sizes) == span.frames and all(sizes)
+    try:
+        with av.open(str(path)) as opened:
+            pictures = opened.demux(video=0) if opened.streams.video else ()
+            return sum(packet.size > 0 for packet in pictures) == span.frames
+    except av.FFmpegError:  # one that is not there, too
+        return False
 
 
 class _Warmed:

@@ -77,20 +77,18 @@ class Backgrounds:
     def all(self) -> list[Kept]:
         """All that are kept, the newest last."""
         try:
-            folders = sorted(os.scandir(self.folder), key=lambda entry: (entry.stat().st_mtime_ns, entry.name))
-        except FileNotFoundError:
+            names = os.listdir(self.folder)
+        except OSError:  # none was kept yet; where it is no folder, keeping one says so
             return []
-        return [kept for kept in (self.get(entry.name) for entry in folders) if kept is not None]
+        kept = [kept for kept in map(self.get, names) if kept is not None]
+        return sorted(kept, key=lambda one: (_time_of(one.path.parent), one.id))
 
     def get(self, id: str) -> Kept | None:
         """The one of this id; None where there is none, whatever else `id` may spell."""
         if not re.fullmatch("[0-9a-f]{32}", id):
             return None
         path = next(iter((self.folder / id).glob("background.*")), None)
-        try:
-            return Kept(id, path.with_name("name.txt").read_text(encoding="utf-8"), path) if path else None
-        except FileNotFoundError:  # removed just now
-            return None
+        return Kept(id, self._label_of(id), path) if path else None
 
     def id_of(self, spec: str) -> str | None:
         """The id of the background that a path names."""
@@ -104,8 +102,8 @@ class Backgrounds:
 
     def _label_of(self, id: str) -> str:
         try:
-            return (self.folder / id / "name.txt").read_text(encoding="utf-8")
-        except FileNotFoundError:
+            return label((self.folder / id / "name.txt").read_text(encoding="utf-8", errors="replace"))
+        except OSError:  # removed just now, or it cannot be read: no reason to hide the picture, or the others
             return label("")
 
     @contextmanager
@@ -171,6 +169,13 @@ def data_folder() -> Path:
     # The XDG specification has a relative path ignored.
     base = Path(own) if os.path.isabs(own) else usual.get(sys.platform, home / ".local" / "share")
     return base / "figureground" / "backgrounds"
+
+
+def _time_of(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:  # removed just now
+        return 0
 
 
 def label(name: str) -> str:

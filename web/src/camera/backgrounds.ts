@@ -1,7 +1,7 @@
 /** The choice of the background in this page: tiles, strength, colour, slideshow, own pictures and videos. */
 
 import type { Background } from "../module";
-import { byId, make, setText, setTrouble } from "../dom";
+import { attempt, byId, make, setText, setTrouble } from "../dom";
 import { acceptDrops, mark, removeButton, tile } from "../tiles";
 import { change, forget, keep, keptFiles, settings, type Kept } from "./store";
 
@@ -77,7 +77,7 @@ function own(one: Kept): HTMLElement {
     ? make("video", { className: "art", src: address, muted: true, preload: "metadata" })
     : make("img", { className: "art", src: address, alt: "" });
   const element = tile(one.id, one.name, art, () => choose(one.id));
-  element.append(removeButton(one.name, () => void remove(one)));
+  element.append(removeButton(one.name, () => void attempt(() => remove(one))));
   return element;
 }
 
@@ -167,10 +167,12 @@ async function add(files: File[]): Promise<void> {
   const wrong: string[] = [];
   let last: Kept | null = null;
   for (const file of files) {
-    const one = { id: crypto.randomUUID(), name: file.name, file };
-    const why = (await refusal(file)) || (await keep(one).then(() => "", () => `${file.name}: this browser has no room for it`));
-    if (why === "") last = one;
-    else wrong.push(why);
+    const why = await refusal(file);
+    if (why !== "") wrong.push(why);
+    else {
+      last = { id: newId(), name: file.name, file };
+      if (!(await keep(last))) wrong.push(`${file.name}: this browser has no room for it, so it is there until the page is closed`);
+    }
   }
   kept = await keptFiles();
   if (last !== null) change({ background: last.id });
@@ -178,6 +180,11 @@ async function add(files: File[]): Promise<void> {
   if (last !== null) await apply();
   setText(status, last === null ? "" : `${last.name} is added and chosen.`);
   if (wrong.length > 0) setTrouble(wrong.join(" · "));
+}
+
+/** A page that is not secure has no `crypto.randomUUID`. */
+function newId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** What is wrong with a file; "" if nothing is. */

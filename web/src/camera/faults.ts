@@ -20,6 +20,15 @@ const FAULTS: Record<Fault, Explained> = {
     what: "This browser cannot draw in the background.",
     help: "A browser from 2023 or later is needed: Chrome, Edge, Firefox, or Safari 17.",
   },
+  lost: {
+    what: "The graphics card stopped: its driver was started anew, or something else took it.",
+    help: "Try again.",
+  },
+};
+
+const SAMPLE: Explained = {
+  what: "The sample clip cannot be played.",
+  help: "See that this page is reached over the network, then try again.",
 };
 
 const CAMERA: Record<string, Explained> = {
@@ -50,6 +59,10 @@ const INSECURE: Explained = {
 export function explainFault(fault: Fault, detail: string): Explained {
   const { what, help } = FAULTS[fault];
   return { what, help: detail === "" ? help : `${help} The browser says: ${detail}` };
+}
+
+export function explainSample(error: unknown): Explained {
+  return { what: SAMPLE.what, help: `${SAMPLE.help} The browser says: ${String(error)}` };
 }
 
 /** Of what `getUserMedia` throws. */

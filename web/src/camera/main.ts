@@ -4,7 +4,7 @@ import { drawFigures, drawStages } from "../bars";
 import { byId, make, setText, setTrouble } from "../dom";
 import { createBackgroundStream, type BackgroundStream, type Health, type Light } from "../module";
 import { background, setUpBackgrounds } from "./backgrounds";
-import { ENDED, explainCamera, explainFault, type Explained } from "./faults";
+import { ENDED, explainCamera, explainFault, explainSample, type Explained } from "./faults";
 import { setUpPhoto } from "./photo";
 import { openCamera, openSample, type Opened } from "./source";
 import { change, settings } from "./store";
@@ -22,12 +22,14 @@ const UNHURRIED = 1000; // ms
 
 let opened: Opened | null = null;
 let running: BackgroundStream | null = null;
-let hidden = false;
+let hidden = false; // covered by hand, until the user ends that or the camera; another camera does not
 let next = 0;
+let begun = 0; // starts and stops so far: what an earlier start is given too late is let go of, not run beside
 let again: () => Promise<Opened> = openCamera;
 
 async function start(open: () => Promise<Opened>): Promise<void> {
   stop();
+  const mine = begun;
   again = open;
   showFault(null);
   setText(byId("screen-note"), "Waiting for the camera …");
@@ -35,21 +37,27 @@ async function start(open: () => Promise<Opened>): Promise<void> {
   try {
     found = await open();
   } catch (error) {
-    setText(byId("screen-note"), "");
-    return showFault(explainCamera(error));
+    return mine === begun ? fail((open === openSample ? explainSample : explainCamera)(error)) : undefined;
   }
-  setText(byId("screen-note"), "Loading the model …");
-  run(found);
+  if (mine !== begun) return found.close();
+  try {
+    run(found);
+  } catch (error) {
+    fail(explainFault("canvas", String(error)));
+  }
 }
 
 function run(found: Opened): void {
   opened = found;
+  setText(byId("screen-note"), "Loading the model …");
+  showLight("covered", "the model is loading");
   const canvas = make("canvas", { id: "picture" });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Your picture before its new background");
-  byId("welcome").hidden = true;
   byId("screen").prepend(canvas);
   byId("light-buttons").hidden = byId("more").hidden = false;
+  passFocus("welcome", "cover");
+  byId("welcome").hidden = true;
   const stream = createBackgroundStream(found.reads, {
     canvas,
     background: background(),
@@ -58,24 +66,36 @@ function run(found: Opened): void {
     onEnded: () => fail(ENDED),
   });
   running = stream;
+  cover(hidden);
   begin(() => stream.stream, found.raw);
   drawMirror();
 }
 
 function stop(): void {
+  begun++;
   end();
   running?.stop();
   opened?.close();
   running = opened = null;
-  hidden = false;
   document.getElementById("picture")?.remove();
   byId("welcome").hidden = false;
+  passFocus("light-buttons", "use-camera");
   byId("screen").style.aspectRatio = "";
   byId("light-buttons").hidden = byId("more").hidden = true;
-  setText(byId("cover"), "Cover me");
   setText(byId("screen-note"), "");
   setText(byId("output"), "");
   showLight("stopped", "");
+}
+
+/** Who works by keyboard goes on with what takes the place of what is hidden now, not from the top of the page. */
+function passFocus(from: string, to: string): void {
+  if (byId(from).contains(document.activeElement)) byId(to).focus();
+}
+
+function cover(on: boolean): void {
+  hidden = on;
+  running?.cover(on);
+  setText(byId("cover"), on ? "Show me again" : "Cover me");
 }
 
 function fail(why: Explained): void {
@@ -84,6 +104,7 @@ function fail(why: Explained): void {
 }
 
 function showFault(why: Explained | null): void {
+  if (why === null) passFocus("fault", "use-camera");
   byId("fault").hidden = why === null;
   setText(byId("fault-what"), why?.what ?? "");
   setText(byId("fault-help"), why?.help ?? "");
@@ -104,7 +125,7 @@ function showHealth(health: Health): void {
   if (health.compute !== "") setText(byId("screen-note"), "");
   if (performance.now() < next) return;
   next = performance.now() + UNHURRIED;
-  setText(byId("output"), `${opened?.name ?? ""}, ${health.width} × ${health.height}`);
+  setText(byId("output"), (opened?.name ?? "") + (health.width > 0 ? `, ${health.width} × ${health.height}` : ""));
   drawFigures([
     ["Frames per second", health.fps.toFixed(1)],
     ["Runs on", health.compute || "–"],
@@ -124,12 +145,11 @@ function setUpControls(): void {
   byId("use-camera").onclick = () => void start(openCamera);
   byId("use-sample").onclick = () => void start(openSample);
   byId("fault-retry").onclick = () => void start(again);
-  byId("stop").onclick = stop;
-  byId("cover").onclick = () => {
-    hidden = !hidden;
-    running?.cover(hidden);
-    setText(byId("cover"), hidden ? "Show me again" : "Cover me");
+  byId("stop").onclick = () => {
+    stop();
+    cover(false);
   };
+  byId("cover").onclick = () => cover(!hidden);
   byId("mirror").onchange = () => {
     change({ mirror: byId<HTMLInputElement>("mirror").checked });
     drawMirror();

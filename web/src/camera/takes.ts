@@ -1,6 +1,7 @@
 /** What is done with the replaced picture: recordings as WebM, picture in picture, before and after. */
 
 import { byId, make, setText, setTrouble } from "../dom";
+import { removeButton } from "../tiles";
 
 const KINDS = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"];
 
@@ -8,6 +9,7 @@ let stream: (() => MediaStream) | null = null;
 let recorder: MediaRecorder | null = null;
 let floating: HTMLVideoElement | null = null;
 let raw: HTMLVideoElement | null = null;
+const unsaved = new Set<HTMLAnchorElement>(); // recordings, which are in this page alone
 
 export function setUpTakes(): void {
   byId("record").onclick = () => (recorder === null ? record() : recorder.stop());
@@ -15,6 +17,9 @@ export function setUpTakes(): void {
   byId("float").hidden = !document.pictureInPictureEnabled;
   byId("compare").onchange = drawComparison;
   byId("compare-place").oninput = drawComparison;
+  addEventListener("beforeunload", (event) => {
+    if (recorder !== null || unsaved.size > 0) event.preventDefault(); // the browser asks whether to leave
+  });
 }
 
 /** A picture runs; `output` gives it as a stream, `before` shows the camera as it is. */
@@ -40,17 +45,30 @@ function record(): void {
   if (stream === null) return;
   const mimeType = KINDS.find((kind) => MediaRecorder.isTypeSupported(kind));
   if (mimeType === undefined) return setTrouble("This browser records no WebM: use Chrome, Edge or Firefox.");
+  try {
+    recorder = recorderOf(stream(), mimeType);
+    recorder.start(1000);
+  } catch (error) {
+    recorder = null;
+    setTrouble(`It cannot be recorded: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  drawRecording();
+}
+
+function recorderOf(output: MediaStream, mimeType: string): MediaRecorder {
   const parts: Blob[] = [];
   const begun = new Date();
-  recorder = new MediaRecorder(stream(), { mimeType });
-  recorder.ondataavailable = ({ data }) => parts.push(data);
-  recorder.onstop = () => {
+  const made = new MediaRecorder(output, { mimeType });
+  made.ondataavailable = ({ data }) => parts.push(data);
+  made.onerror = () => setTrouble("The recording ended early; what there is of it stands in the list.");
+  made.onstop = () => {
     recorder = null;
     drawRecording();
-    list(new Blob(parts, { type: "video/webm" }), begun);
+    const film = new Blob(parts, { type: "video/webm" });
+    if (film.size > 0) list(film, begun);
+    else setTrouble("Nothing was recorded: no picture came in that time.");
   };
-  recorder.start(1000);
-  drawRecording();
+  return made;
 }
 
 function drawRecording(): void {
@@ -62,7 +80,18 @@ function drawRecording(): void {
 function list(film: Blob, begun: Date): void {
   const name = `figureground ${begun.toISOString().slice(0, 19).replaceAll(":", ".")}.webm`;
   const link = make("a", { href: URL.createObjectURL(film), download: name }, `Save ${name}`);
-  byId("recordings").append(make("li", {}, link, ` ${(film.size / 1e6).toFixed(1)} MB`));
+  const line = make("li", {}, link, make("span", {}, `${(film.size / 1e6).toFixed(1)} MB`));
+  unsaved.add(link);
+  link.onclick = () => unsaved.delete(link);
+  line.append(
+    removeButton(name, () => {
+      URL.revokeObjectURL(link.href);
+      unsaved.delete(link);
+      line.remove();
+      byId("recordings").focus();
+    }),
+  );
+  byId("recordings").append(line);
 }
 
 async function float(): Promise<void> {

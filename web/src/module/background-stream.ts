@@ -2,10 +2,23 @@
 
 import type { Fault, FromWorker, Health } from "../worker/messages";
 import { Grabber } from "./grabber";
+import { Output } from "./output";
 import { sceneryOf, type Background } from "./scenery";
 import { Connection, type Where } from "./worker";
 
 const SILENCE = 3000; // ms after which the last picture would pass for a live one
+const BEFORE: Health = {
+  light: "covered",
+  reason: "",
+  width: 0,
+  height: 0,
+  frames: 0,
+  covered: 0,
+  fps: 0,
+  stages: { read: 0, infer: 0, steady: 0, composite: 0, whole: 0 },
+  compute: "",
+  renderer: "",
+};
 
 export interface Options extends Where {
   /** What stands behind the person; blurred room where absent. */
@@ -29,7 +42,7 @@ export class BackgroundStream {
   readonly canvas: HTMLCanvasElement;
   private readonly connection: Connection;
   private readonly source: Source;
-  private output: MediaStream | null = null;
+  private output: Output | null = null;
   private behind: VideoBehind | null = null;
   private wishes = 0; // backgrounds asked for so far; a slow one must not come after a later one
   private watch: ReturnType<typeof setTimeout> | undefined;
@@ -39,13 +52,14 @@ export class BackgroundStream {
     this.canvas = options.canvas ?? document.createElement("canvas");
     this.connection = new Connection(options, this.canvas.transferControlToOffscreen(), (message) => this.hear(message));
     void this.setBackground(options.background ?? { kind: "blur" });
-    this.source = openSource(source, this.connection);
+    this.source = openSource(source, this.connection, () => options.onEnded?.());
+    this.watchOver(BEFORE);
   }
 
   /** The replaced picture as a stream with one video track, for a call, a recorder or a video element. */
   get stream(): MediaStream {
     this.output ??= this.openOutput();
-    return this.output;
+    return this.output.stream;
   }
 
   /** Another background, from one frame to the next. Resolves once it stands; rejects where it cannot be read. */
@@ -69,14 +83,18 @@ export class BackgroundStream {
     this.source.stop();
     this.behind?.stop();
     this.connection.close();
-    for (const track of this.output?.getTracks() ?? []) track.stop();
+    this.output?.stop();
   }
 
-  private openOutput(): MediaStream {
-    if (typeof MediaStreamTrackGenerator === "undefined") return this.canvas.captureStream();
-    const track = new MediaStreamTrackGenerator({ kind: "video" });
-    this.connection.send({ type: "stream", sink: track.writable }, [track.writable]);
-    return new MediaStream([track]);
+  private openOutput(): Output {
+    const output = new Output(this.canvas);
+    if (output.takesPictures) this.connection.send({ type: "pictures", on: true });
+    return output;
+  }
+
+  private async handOn(frame: VideoFrame): Promise<void> {
+    const isWanted = await this.output?.send(frame);
+    this.connection.send(isWanted ? { type: "sent" } : { type: "pictures", on: false });
   }
 
   private hear(message: FromWorker): void {
@@ -84,19 +102,23 @@ export class BackgroundStream {
     if (message.type === "health") {
       options.onHealth?.(message.health);
       this.watchOver(message.health);
-    } else if (message.type === "taken") this.source.done();
+    } else if (message.type === "picture") void this.handOn(message.frame);
+    else if (message.type === "taken") this.source.done();
     else if (message.type === "tick") {
       this.source.tick();
       this.behind?.tick();
     } else if (message.type === "ended") options.onEnded?.();
-    else if (message.type === "failed") options.onFailed?.(message.fault, message.detail);
+    else if (message.type === "failed") {
+      this.hide(true);
+      options.onFailed?.(message.fault, message.detail);
+    }
   }
 
   /** A worker that falls silent leaves its last picture standing, which would pass for a live one. */
   private watchOver(last: Health): void {
     clearTimeout(this.watch);
     this.hide(false);
-    const reason = "no new picture for some seconds: the camera or the model hangs";
+    const reason = "no answer for some seconds: the model hangs";
     this.watch = setTimeout(() => {
       this.hide(true);
       this.options.onHealth?.({ ...last, light: "covered", reason, fps: 0 });
@@ -108,7 +130,7 @@ export class BackgroundStream {
     if (on === this.isHidden) return;
     this.isHidden = on;
     this.canvas.style.filter = on ? "blur(24px) brightness(0.6)" : "";
-    for (const track of this.output?.getTracks() ?? []) track.enabled = !on;
+    this.output?.hide(on);
   }
 }
 
@@ -119,9 +141,12 @@ interface Source {
   stop(): void;
 }
 
-function openSource(source: MediaStreamTrack | HTMLVideoElement, connection: Connection): Source {
+function openSource(source: MediaStreamTrack | HTMLVideoElement, connection: Connection, onEnded: () => void): Source {
   if (source instanceof HTMLVideoElement) return grabbing(source, connection);
-  if (typeof MediaStreamTrackProcessor === "undefined") return grabbing(playing(source), connection);
+  if (typeof MediaStreamTrackProcessor === "undefined") {
+    source.addEventListener("ended", onEnded);
+    return grabbing(playing(source), connection);
+  }
   const { readable } = new MediaStreamTrackProcessor({ track: source, maxBufferSize: 1 });
   connection.send({ type: "frames", frames: readable }, [readable]);
   return { done: () => undefined, tick: () => undefined, stop: () => undefined };

@@ -23,7 +23,8 @@ export type ToWorker =
   | { type: "frames"; frames: ReadableStream<VideoFrame> }
   | { type: "frame"; frame: VideoFrame | ImageBitmap; time: number } // answered by "taken"
   | { type: "scenery"; scenery: Scenery }
-  | { type: "stream"; sink: WritableStream<VideoFrame> }
+  | { type: "pictures"; on: boolean } // whether "picture" is wanted, each answered by "sent"
+  | { type: "sent" }
   | { type: "cover"; on: boolean }
   | { type: "still"; id: number; picture: ImageBitmap };
 
@@ -45,13 +46,14 @@ export interface Health {
 
 export type Stage = "read" | "infer" | "steady" | "composite" | "whole";
 
-/** What went wrong for good, as a word the page has an explanation for. */
-export type Fault = "wasm" | "model" | "canvas";
+/** What went wrong for good, as a word the page has an explanation for. "lost": the graphics card is gone. */
+export type Fault = "wasm" | "model" | "canvas" | "lost";
 
 export type FromWorker =
   | { type: "ready" }
   | { type: "health"; health: Health }
   | { type: "taken" }
+  | { type: "picture"; frame: VideoFrame }
   | { type: "ended" }
   | { type: "tick" } // now and then, also in a hidden tab, whose own timers are slowed down
   | { type: "failed"; fault: Fault; detail: string }

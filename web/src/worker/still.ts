@@ -22,9 +22,12 @@ export async function cutOutStill(network: Network, picture: ImageBitmap): Promi
   return encodePng(edges.pixels, width, height);
 }
 
+/** What is transparent in the photo is white, as everywhere in figureground. */
 function pixelsOf(picture: ImageBitmap): Uint8ClampedArray {
-  const context = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+  const context = new OffscreenCanvas(picture.width, picture.height).getContext("2d", { alpha: false });
   if (context === null) throw new Error("this browser gives no canvas for a picture of this size");
+  context.fillStyle = "#ffffff";
+  context.fillRect(0, 0, picture.width, picture.height);
   context.drawImage(picture, 0, 0);
   return context.getImageData(0, 0, picture.width, picture.height).data;
 }

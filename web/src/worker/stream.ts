@@ -6,35 +6,41 @@ import { Guard } from "./guard";
 import type { FromWorker, Health, Opening, Scenery } from "./messages";
 import { Meter } from "./meter";
 import { Network } from "./network";
+import { Output } from "./output";
 import type { Frame, Painter } from "./painter";
 
 const TOLD = 250; // ms between two reports
 const TICK = 40; // ms
+const SILENCE = 3000; // ms after which the last picture would pass for a live one
+const SILENT = "the camera gives no picture";
 const SETTLED = 30; // pictures after which times are what they will be
 
 export class Stream {
+  readonly output: Output;
   private readonly meter = new Meter();
   private readonly painter: Painter;
   private readonly guard: Guard;
   private readonly canvas: OffscreenCanvas;
-  private sink: WritableStreamDefaultWriter<VideoFrame> | null = null;
   private network: Network | null = null;
   private retired: Network | null = null;
   private frames = 0;
   private covered = 0;
   private told = 0;
   private compared = false; // whether WebGPU has had its chance
+  private last = { time: 0, at: performance.now() }; // of the last frame: its own time, in seconds, and when it came
 
   constructor(
     private readonly opening: Opening,
-    private readonly tell: (message: FromWorker) => void,
+    private readonly tell: (message: FromWorker, transfer?: Transferable[]) => void,
   ) {
     if (opening.canvas === null) throw new Error("a stream needs a canvas");
     this.canvas = opening.canvas;
     const onGl = opening.renderer === "canvas" ? null : openGlPainter(this.canvas, opening.renderer === "webgl");
     this.painter = onGl ?? new CanvasPainter(this.canvas);
+    this.canvas.addEventListener("webglcontextlost", () => tell({ type: "failed", fault: "lost", detail: "" }));
     this.guard = new Guard(this.painter, this.meter);
-    setInterval(() => tell({ type: "tick" }), TICK);
+    this.output = new Output(this.canvas, tell);
+    setInterval(() => this.tick(), TICK);
   }
 
   set scenery(scenery: Scenery) {
@@ -43,12 +49,8 @@ export class Stream {
 
   set hidden(on: boolean) {
     this.guard.hidden = on;
-    if (on && this.guard.fit !== null) this.guard.cover("covered by hand"); // at once, also where no frame comes
+    if (on) this.cover("covered by hand"); // at once, also where no frame comes
     this.report();
-  }
-
-  set output(sink: WritableStream<VideoFrame>) {
-    this.sink = sink.getWriter();
   }
 
   use(network: Network): void {
@@ -70,6 +72,7 @@ export class Stream {
   /** `time` in seconds. Closes the frame. */
   async show(frame: Frame, time: number): Promise<void> {
     this.meter.begin();
+    this.last = { time, at: performance.now() };
     try {
       await this.guard.show(frame, time);
     } finally {
@@ -80,20 +83,22 @@ export class Stream {
     this.frames++;
     if (this.guard.reason !== "") this.covered++;
     this.meter.end();
-    await this.send(time);
+    this.output.send(time);
     this.report();
     if (!this.compared && this.frames > this.covered + SETTLED) void this.compare();
   }
 
-  private async send(time: number): Promise<void> {
-    if (this.sink === null) return;
-    const frame = new VideoFrame(this.canvas, { timestamp: Math.round(time * 1e6) });
-    try {
-      await this.sink.write(frame);
-    } catch {
-      frame.close();
-      this.sink = null; // nobody listens any longer
-    }
+  private tick(): void {
+    this.tell({ type: "tick" });
+    const isSilent = performance.now() - this.last.at > SILENCE && this.network !== null;
+    if (isSilent && !this.guard.hidden && this.guard.reason !== SILENT) this.cover(SILENT);
+    this.report();
+  }
+
+  /** Without a frame: on the canvas and in the stream. */
+  private cover(reason: string): void {
+    this.guard.cover(reason);
+    if (this.guard.fit !== null) this.output.send(this.last.time + (performance.now() - this.last.at) / 1000);
   }
 
   /** Whether the graphics card would be faster; the frames go on meanwhile. */

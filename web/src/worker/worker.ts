@@ -8,8 +8,8 @@ import { Stream } from "./stream";
 let stream: Stream | null = null;
 let network: Promise<Network> | null = null;
 
-function tell(message: FromWorker): void {
-  self.postMessage(message);
+function tell(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
 }
 
 async function open(opening: Opening): Promise<void> {
@@ -47,9 +47,11 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>): void => {
     case "scenery":
       if (stream !== null) stream.scenery = data.scenery;
       return;
-    case "stream":
-      if (stream !== null) stream.output = data.sink;
+    case "pictures":
+      if (stream !== null) stream.output.isWanted = data.on;
       return;
+    case "sent":
+      return stream?.output.done();
     case "cover":
       if (stream !== null) stream.hidden = data.on;
       return;

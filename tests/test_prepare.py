@@ -176,6 +176,48 @@ def test_classes(tmp_path: Path, photographs: list[Item]) -> None:
     assert prepare([source], tmp_path / "d", Settings(classes=("cat", "dog"))).accepted == 6
 
 
+def of_class(name: str, source: Path, number: int) -> None:
+    """Write the annotations of a source again to a file in which they are of another class."""
+    document = json.loads((source / "annotations/instances.json").read_text())
+    document["categories"] = [{"id": number, "name": name}]
+    for annotation in document["annotations"]:
+        annotation["category_id"] = number
+    (source / f"annotations/{name}.json").write_text(json.dumps(document))
+
+
+def test_files_of_a_class_each_name_the_same_pictures(tmp_path: Path, photographs: list[Item]) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    before = prepare([source], tmp_path / "alone", ALL_TRAIN)
+    for name, number in (("cat", 5), ("zebra", 6)):  # one before instances.json, one after it
+        of_class(name, source, number)
+    result = prepare([source], tmp_path / "d", ALL_TRAIN)
+    assert (result.accepted, result.rejected, result.empty) == (before.accepted, 0, before.empty)
+    assert result.other_classes == {"cat": before.accepted, "zebra": before.accepted}
+    assert files(tmp_path / "d/masks") == files(tmp_path / "alone/masks")
+
+
+def test_objects_of_a_second_file_are_rejected_and_the_pictures_counted(
+    tmp_path: Path, photographs: list[Item]
+) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    (source / "annotations/others.json").write_bytes((source / "annotations/instances.json").read_bytes())
+    result = prepare([source], tmp_path / "d", ALL_TRAIN)
+    assert result.rejected == result.incomplete == result.accepted == len(photographs) - result.empty
+
+
+def test_annotations_of_which_none_can_be_used_make_no_dataset_of_nobody(
+    tmp_path: Path, photographs: list[Item]
+) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    file = source / "annotations/instances.json"
+    document = json.loads(file.read_text())
+    for annotation in document["annotations"]:
+        annotation["image_id"] += 1000
+    file.write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match=r"no annotation can be used, such as .*there is no image with its image_id"):
+        prepare([source], tmp_path / "d")
+
+
 def test_splits_stay_when_pictures_are_added(tmp_path: Path) -> None:
     photographs = items(tmp_path / "photographs", 60)
     before = {}

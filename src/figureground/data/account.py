@@ -20,7 +20,7 @@ def account(result: Prepared) -> str:
     others = ", ".join(f"{printable(name)} {number}" for name, number in list(result.other_classes.items())[:6])
     told = (
         (sum(result.other_classes.values()), f"annotations of other classes ({others})"),
-        (result.incomplete, "pictures on which somebody was rejected, others not: their masks may miss people"),
+        (result.incomplete, "pictures some of whose people were rejected or lost: their masks may miss people"),
         (result.empty, "pictures of nobody: their masks are empty"),
         (result.ignored, "regions to ignore, left as background"),
         (result.without_annotation, "pictures that no usable annotation names, not taken"),

@@ -37,7 +37,7 @@ class Outcome:
     sha256: str = ""
     look: list[int] = field(default_factory=list)  # its perceptual hash
     empty: bool = False  # nobody is on it
-    incomplete: bool = False  # somebody on it was rejected
+    incomplete: bool = False  # somebody on it was rejected, or may be lost with the rest of a broken file
     accepted: int = 0
     left_out: str = ""  # why, if by the caller's wish
     problems: list[Problem] = field(default_factory=list)
@@ -84,7 +84,7 @@ def _convert(picture: Picture, name: str, dataset: Path, coverage: tuple[float, 
         outcome.left_out = f"coverage {share:.4f} outside {coverage[0]:g} to {coverage[1]:g}"
         return
     outcome.coverage, outcome.empty = round(share, 4), not matte.any()
-    outcome.incomplete = any(problem.action == "rejected" for problem in outcome.problems)
+    outcome.incomplete = picture.partial or any(problem.action == "rejected" for problem in outcome.problems)
     _write(image, matte, name, dataset, outcome)
 
 

@@ -32,7 +32,7 @@ class Prepared:
 
     pictures: dict[str, dict[str, int]]  # by source and split
     empty: int  # pictures of them without any object
-    incomplete: int  # pictures of them with a rejected object beside others
+    incomplete: int  # pictures of them with a rejected object beside others, or of a file cut off
     accepted: int  # annotations
     repaired: int
     rejected: int

@@ -61,8 +61,8 @@ class Note:
         kept = list[Object]()
         for item in objects:
             if not item.label or is_wanted(item.label, self._classes):
-                fate = "wanted"
                 kept.append(self._held(item))
+                fate = "wanted" if kept[-1].shape else "broken"
             else:
                 fate = "ignored" if is_ignored(item.label) else "other"
             self._state.count(source, item.label, fate)

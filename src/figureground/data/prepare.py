@@ -147,15 +147,21 @@ def _unlike(name: str, taken: set[str]) -> str:
 
 
 def _check_found(state: State, classes: Sequence[str]) -> None:
-    """Refuse sources whose annotations are all of other classes: the dataset would be of nobody."""
+    """Refuse sources none of whose annotations can be used: the dataset would be of nobody."""
     counts = state.counts()
     others = Counter[str]()
     for _, label, fate, number in counts:
         if fate == "other":
             others[label] += number
-    if others and not any(fate == "wanted" for _, _, fate, _ in counts):
+    if any(fate == "wanted" for _, _, fate, _ in counts):
+        return
+    if others and not any(fate == "broken" and label for _, label, fate, _ in counts):
         shown = ", ".join(f"{printable(label)} ({number})" for label, number in others.most_common(8))
         raise DatasetError(f"no annotation of class {', '.join(classes)}; there are {shown}: choose with --classes")
+    lost = state.first_lost()
+    if lost and state.has_nobody():
+        where, reason = printable(f"{lost.file}, {lost.place}"), printable(lost.reason)
+        raise DatasetError(f"no annotation can be used, such as the one in {where}: {reason}")
 
 
 def _convert(state: State, dataset: Path, settings: Settings, progress: Progress) -> None:

@@ -115,6 +115,7 @@ class Picture:
     height: int | None = None
     image: Path | None = None  # where it is, if the notation says so beyond its name
     embedded: bool = False  # the picture is in the annotation file itself
+    partial: bool = False  # the file is broken: objects of it may be lost
     licence: str = ""
     # Only what has been prepared before knows these:
     id: str = ""

@@ -101,18 +101,28 @@ class State:
         return json.loads(row[0]) if row else None
 
     def add_picture(self, name: str, source: str, path: str, picture: Picture) -> str:
-        """Take in a picture; "" or the annotation file that has named its image before."""
+        """Take in a picture; "" or the annotation file whose objects on the same image stay instead of these.
+
+        Of two that name one image, one without objects gives way: files of a class each name every picture.
+        """
         image = str(picture.image) if picture.image else None
-        if image:
-            row = self._database.execute("SELECT record FROM picture WHERE image = ?", (image,)).fetchone()
-            if row:
-                return str(json.loads(row[0])["file"])
         record = _PICTURE.dump_json(picture).decode()
+        row = self._database.execute("SELECT number, record FROM picture WHERE image = ?", (image,)).fetchone()
+        if row:
+            return self._joined(row[0], _PICTURE.validate_json(row[1]), picture, record)
         self._database.execute(
             "INSERT INTO picture (id, image, source, path, record) VALUES (?, ?, ?, ?, ?)",
             (name, image, source, path, record),
         )
         return ""
+
+    def _joined(self, number: int, before: Picture, picture: Picture, record: str) -> str:
+        if not picture.objects:
+            return ""
+        if before.objects:
+            record = _PICTURE.dump_json(replace(before, partial=True)).decode()
+        self._database.execute("UPDATE picture SET record = ? WHERE number = ?", (record, number))
+        return str(before.file) if before.objects else ""
 
     def has_id(self, name: str) -> bool:
         """Whether a picture of this id is there."""
@@ -140,6 +150,19 @@ class State:
     def problems(self) -> Iterator[tuple[str, ...]]:
         """The rows of rejects.csv, sorted, each once."""
         yield from self._database.execute("SELECT * FROM problem ORDER BY file, place, annotation, reason")
+
+    def has_nobody(self) -> bool:
+        """Whether there is a picture without objects."""
+        return any(not picture.objects for _, _, picture in self.waiting())
+
+    def first_lost(self) -> Problem | None:
+        """An annotation that has no shape, or belongs to no picture, if there is one."""
+        for _, _, picture in self.waiting():
+            for item in picture.objects:
+                if item.shape is None:
+                    return Problem(str(picture.file), item.place, item.id, "rejected", item.problem)
+        row = self._database.execute("SELECT * FROM problem WHERE annotation != ''").fetchone()
+        return Problem(*row) if row else None
 
     def tally(self, action: str) -> int:
         """The number of problems that were `repaired` or `rejected`."""

@@ -403,6 +403,16 @@ def test_an_alpha_channel_is_the_matte_unless_the_levels_are(tmp_path: Path) -> 
     assert read(MaskFile(file, is_matte=True)) == ([[9, 9, 9]], "")
 
 
+def test_an_opaque_alpha_channel_is_no_matte(tmp_path: Path) -> None:
+    pixels = [[[0, 0, 0, 255], [255, 255, 255, 255]]]
+    assert read(saved(tmp_path / "a.png", pixels)) == ([[0, 255]], "")
+    data = png(Image.fromarray(np.array(pixels, np.uint8)))
+    assert rasterize(Bitmap(encoded(data), 0, 0), 1, 2)[0].tolist() == [[0, 255]]
+    # Supervisely's bitmaps are cut to the object, which may fill all of it.
+    packed = Bitmap(encoded(zlib.compress(data)), 0, 0, deflated=True)
+    assert rasterize(packed, 1, 2)[0].tolist() == [[255, 255]]
+
+
 def test_a_mask_file_of_another_size(tmp_path: Path) -> None:
     shape = saved(tmp_path / "a.png", [[0, 255, 255]])
     assert refusal(shape, 3, 1) == "the mask is 3x1, the picture 1x3"

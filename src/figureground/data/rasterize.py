@@ -180,7 +180,7 @@ def _bitmap(shape: Bitmap) -> Matte:
         raise DatasetError(f"the bitmap is no zlib stream ({error})") from error
     try:
         alpha = read_alpha(BytesIO(data))
-        if alpha is not None:
+        if alpha is not None and (shape.deflated or _says_something(alpha)):
             return alpha
         levels = read_levels(BytesIO(data))
         inside: NDArray[np.bool_] = np.any(levels, axis=2) if levels.ndim == 3 else levels > 0
@@ -223,7 +223,12 @@ def _selected(shape: MaskFile) -> tuple[Matte, str]:
         inside = np.any([np.all(pixels == colour, axis=2) for colour in shape.colours], axis=0)
         return inside.astype(np.uint8) * np.uint8(255), ""
     alpha = None if shape.is_matte else read_alpha(shape.path)
-    return (alpha, "") if alpha is not None else _as_matte(shape)
+    return (alpha, "") if alpha is not None and _says_something(alpha) else _as_matte(shape)
+
+
+def _says_something(alpha: Matte) -> bool:
+    """Whether an alpha channel is not opaque all over, as programs add one to black and white masks too."""
+    return bool((alpha < 255).any())
 
 
 def _as_matte(shape: MaskFile) -> tuple[Matte, str]:

@@ -63,7 +63,8 @@ class Rle:
 class Bitmap:
     """A PNG in base64 (of its zlib stream, if `deflated`) whose corner is (left, top).
 
-    Its alpha channel is the object where it has one, else whatever is not 0.
+    Its alpha channel is the object where it has one (of a PNG that is not `deflated`, one with anything transparent),
+    else whatever is not 0.
     """
 
     data: str
@@ -78,8 +79,8 @@ class MaskFile:
     """A picture file of the object's pixels, as large as the picture.
 
     `values` are the palette indices or grey levels that are the object, `colours` its RGB colours. Without either
-    the file is an alpha: its alpha channel, or its grey levels. They are taken as they stand if `is_matte`, else a
-    file that seems to hold something else, such as class numbers, is refused or mended.
+    the file is an alpha: its alpha channel, if anything is transparent, or its grey levels. They are taken as they
+    stand if `is_matte`, else a file that seems to hold something else, such as class numbers, is refused or mended.
     """
 
     path: Path

@@ -167,7 +167,7 @@ def test_pictures_that_are_not_as_said(tmp_path: Path) -> None:
     (source / "ds1/img/words.png").write_text("no picture")
     found = run(source, tmp_path / "d")
     assert "of a picture of 640x480, but size.png is 64x48" in found["size"][1]
-    assert "its picture missing.png is not in" in found["missing"][1]
+    assert found["missing"][1] == f"its picture {source / 'ds1/img/missing.png'} is missing"
     assert "cannot be read" in found["torn"][1]
     assert "not a picture" in found["words"][1]
 
@@ -297,6 +297,48 @@ def test_a_picture_missing_from_its_folder_is_not_another_of_its_name(tmp_path: 
     assert len(read_manifest(tmp_path / "d")) == 1
     (row,) = rows(tmp_path / "d")
     assert "its picture train/b.png is not in" in row["reason"]
+
+
+def test_a_picture_missing_from_its_dataset_is_not_another_datasets(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    described(source, "a.png", good())
+    annotated(tmp_path / "other", "a.png", polygon(*SQUARE["exterior"][:3]))
+    (tmp_path / "other/ds1").rename(source / "ds2")
+    assert run(source, tmp_path / "d")["a"] == ("rejected", f"its picture {source / 'ds1/img/a.png'} is missing")
+    (item,) = (each for each in read_manifest(tmp_path / "d") if each.id.endswith("a"))
+    assert np.count_nonzero(read_matte(item.mask)) == 136  # half of the square: its own annotation
+
+
+def labelme_of(file: Path, name: str, corner: int, data: bytes = b"") -> None:
+    """A file of labelme with a square from (0, 0) to (corner, corner), of a picture of 64x48."""
+    shape = {"label": "person", "points": [[0, 0], [corner, corner]], "shape_type": "rectangle"}
+    document = {"shapes": [shape], "imagePath": name, "imageHeight": 48, "imageWidth": 64}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document | {"imageData": base64.b64encode(data).decode() or None}))
+
+
+def test_a_picture_missing_beside_its_file_is_not_another_folders(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    for name in ("monday/b.png", "tuesday/a.png"):
+        write_image(source / name, photograph(len(name)))
+    labelme_of(source / "monday/a.json", "a.png", 9)
+    labelme_of(source / "monday/b.json", "b.png", 9)
+    labelme_of(source / "tuesday/a.json", "a.png", 19)
+    prepare([source], tmp_path / "d")
+    (row,) = rows(tmp_path / "d")
+    assert row["reason"] == f"its picture {source / 'monday/a.png'} is missing"
+    areas = {item.id: np.count_nonzero(read_matte(item.mask)) for item in read_manifest(tmp_path / "d")}
+    assert areas == {"s_monday-b": 100, "s_tuesday-a": 400}
+
+
+def test_a_picture_inside_its_file_is_taken_before_another_of_its_name(tmp_path: Path) -> None:
+    write_image(tmp_path / "s/a.png", photograph(1))
+    write_image(tmp_path / "inside.png", photograph(2))
+    labelme_of(tmp_path / "s/deep/a.json", "a.png", 9, (tmp_path / "inside.png").read_bytes())
+    prepare([tmp_path / "s"], tmp_path / "d")
+    (item,) = read_manifest(tmp_path / "d")
+    assert item.image.read_bytes() == (tmp_path / "inside.png").read_bytes()
 
 
 def test_run_lengths_of_another_picture_are_refused(tmp_path: Path) -> None:

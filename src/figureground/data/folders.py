@@ -115,6 +115,11 @@ class Finder:
         path = self._by_name(parts, name)
         return path, f"its picture is not at {name[:200]}: took {path}" if len(parts) > 1 else ""
 
+    def led_to(self, name: str, file: Path) -> Path | None:
+        """The picture that `name` leads to from the folder of the annotation file `file`, if there is one."""
+        path = Path(os.path.normpath(file.parent / name.replace("\\", "/")))
+        return path if name and self.holds(path) else None
+
     def _bases(self, file: Path) -> Iterator[Path]:
         for folder in dict.fromkeys((file.parent, self._root, file.parent.parent)):
             if not folder.is_relative_to(self._root):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,8 +69,20 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
         objects=[_object(number, value) for number, value in enumerate(annotation.shapes)],
         width=annotation.width,
         height=annotation.height,
+        image=None if embedded else _image(file, name),
         embedded=embedded,
     )
+
+
+def _image(file: Path, name: str) -> Path | None:
+    """The picture beside the file, if it is named without a folder and any picture is there.
+
+    If it is missing there, one of its name elsewhere is another folder's: cameras count from the beginning again.
+    """
+    if not name or "/" in name or "\\" in name:
+        return None
+    beside = file.parent / name
+    return beside if os.path.isfile(beside) or any(map(is_picture, file.parent.iterdir())) else None
 
 
 def _object(number: int, value: Any) -> Object:

@@ -78,7 +78,9 @@ def _image(file: Path) -> Path | None:
     """The picture, which is called as the file less `.json`, or, in some exports, has a suffix of its own."""
     folder = file.parent.parent / "img"
     names = [file.stem] if file.stem.lower().endswith(EXTENSIONS) else [file.stem + suffix for suffix in EXTENSIONS]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    found = next((folder / name for name in names if (folder / name).is_file()), None)
+    # If it is missing there, one of its name elsewhere is another dataset's.
+    return found or (folder / names[0] if folder.is_dir() else None)
 
 
 def _object(number: int, value: Any) -> Object:

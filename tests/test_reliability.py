@@ -103,6 +103,19 @@ def test_a_worker_killed_for_its_memory_is_told_and_the_next_run_goes_on(tmp_pat
     assert len(read_manifest(tmp_path / "d")) == 100
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells a process's children under /proc")
+def test_workers_end_with_a_prepare_that_is_killed(tmp_path: Path) -> None:
+    """By itself, as by the kernel: not with its group, as by a terminal."""
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 100, ".jpg", 320, 240), "runs")
+    line = [*COMMAND, "prepare", str(source), "--output", str(tmp_path / "d")]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: len(list((tmp_path / "d").glob("masks/*.png"))) > 5, process)
+        if not any(is_worker(child) for child in children(process.pid)):
+            pytest.skip("one core: no workers")
+        process.kill()
+        process.communicate(timeout=60)  # ends when nobody holds its stderr any more: the workers do while they live
+
+
 READ_ONLY = 'mount --bind d d && mount -o remount,bind,ro d && ! touch d/x 2>/dev/null && exec "$@"'
 
 

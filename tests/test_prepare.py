@@ -23,8 +23,10 @@ from annotated import coco, supervisely
 from annotated.coco import Item
 from annotated.photographs import items, photograph
 from annotated.supervisely import bitmap
+from figureground.data.account import account
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import STATE, Settings, prepare
+from figureground.data.prepare import Settings, prepare
+from figureground.data.reading import STATE
 from figureground.errors import DatasetError
 from figureground.images import read_image, read_matte, write_image
 
@@ -173,7 +175,19 @@ def test_classes(tmp_path: Path, photographs: list[Item]) -> None:
     (source / "annotations/instances.json").write_text(text.replace('"person"', '"Dog"'))
     with pytest.raises(DatasetError, match=r"no annotation of class person; there are Dog \(6\)"):
         prepare([source], tmp_path / "d")
-    assert prepare([source], tmp_path / "d", Settings(classes=("cat", "dog"))).accepted == 6
+    result = prepare([source], tmp_path / "d", Settings(classes=("cat", "dog")))
+    assert (result.accepted, result.missing_classes, result.sources_of_nobody) == (6, ["cat"], [])
+    assert "no annotation is of class cat\n" in account(result) + "\n"
+
+
+def test_a_source_that_calls_its_people_otherwise_is_named(tmp_path: Path, photographs: list[Item]) -> None:
+    for name in ("a", "b"):
+        coco.write(tmp_path / name, photographs, "runs")
+    file = tmp_path / "b/annotations/instances.json"
+    file.write_text(file.read_text().replace('"person"', '"human"'))
+    result = prepare([tmp_path / "a", tmp_path / "b"], tmp_path / "d")
+    assert (result.missing_classes, result.sources_of_nobody) == ([], ["b"])
+    assert account(result).endswith("\nb: none of its annotations is of a class asked for")
 
 
 def of_class(name: str, source: Path, number: int) -> None:
@@ -245,7 +259,7 @@ def test_group_by_and_near_duplicates_keep_pictures_together(tmp_path: Path) -> 
     for name, item in items_.items():
         mate = "1-0" if name == "twin" else f"{name[0]}-0"
         assert (item.group, item.split) == (items_[mate].group, items_[mate].split)
-    assert result.near_duplicates == 1
+    assert (result.near_duplicates, result.ungrouped) == (1, 1)  # the twin
     assert len({item.group for item in items_.values()}) == 8
     assert {item.split for item in items_.values()} == {"train", "val"}
 

@@ -22,7 +22,8 @@ from PIL import Image
 from annotated import coco
 from annotated.photographs import items, photograph
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import STATE, Settings, prepare
+from figureground.data.prepare import Settings, prepare
+from figureground.data.reading import STATE
 from figureground.data.records import Picture
 from figureground.data.state import State
 from figureground.errors import DatasetError, OutputError
@@ -381,8 +382,12 @@ def test_a_filter_that_leaves_nothing_leaves_the_dataset(tmp_path: Path) -> None
     source = coco.write(tmp_path / "c", items(tmp_path / "p", 5), "runs")
     prepare([source], tmp_path / "d")
     before = (tmp_path / "d/manifest.csv").read_bytes()
-    for settings in (Settings(coverage=(0.99, 1.0)), Settings(only_sources=("nope",))):
-        with pytest.raises(DatasetError, match="all were filtered out"):
+    for settings, reason in (
+        (Settings(coverage=(0.99, 1.0)), "all were filtered out"),
+        (Settings(only_sources=("c", "nope")), "--only-sources nope: there is none; there are c"),
+        (Settings(group_by=r"subjct\d"), "--group-by .*: matches no picture's path, such as c/images/000.png"),
+    ):
+        with pytest.raises(DatasetError, match=reason):
             prepare([source], tmp_path / "d", settings)
         assert (tmp_path / "d/manifest.csv").read_bytes() == before
         assert all(item.image.is_file() and item.mask.is_file() for item in read_manifest(tmp_path / "d"))
@@ -412,6 +417,16 @@ def test_prepared_datasets_that_are_broken(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("licence", "license"))
     with pytest.raises(DatasetError, match="column 'licence' is missing"):
         prepare([tmp_path / "header/d"], tmp_path / "again2")
+
+
+def test_an_unfinished_dataset_is_no_source(tmp_path: Path) -> None:
+    """Its pictures and masks would be taken for plain ones: half of them, their splits lost."""
+    prepare([coco.write(tmp_path / "c", items(tmp_path / "p", 5), "runs")], tmp_path / "d")
+    (tmp_path / "d/manifest.csv").rename(tmp_path / "d/.manifest.old.csv")
+    (tmp_path / "d" / STATE).touch()
+    with pytest.raises(DatasetError, match="a prepare into it has not finished; run that again"):
+        prepare([tmp_path / "d"], tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_roots_by_other_names(tmp_path: Path) -> None:

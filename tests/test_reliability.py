@@ -19,7 +19,7 @@ import figureground
 from annotated import coco
 from annotated.photographs import items
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import STATE
+from figureground.data.reading import STATE
 from scenes import GREEN, plain
 from training_data import write_dataset
 from videos import H264, make_video, read_film

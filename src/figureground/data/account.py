@@ -27,5 +27,10 @@ def account(result: Prepared) -> str:
         (result.other_sources, "pictures of other sources, not taken"),
         (result.out_of_coverage, "pictures outside --coverage, not taken"),
         (result.near_duplicates, "pictures kept with near-duplicates of theirs on one side of the split"),
+        (result.ungrouped, "pictures in whose path --group-by finds no group: each is one by itself"),
     )
-    return "\n".join(lines + [f"{number:>8}  {what}" for number, what in told if number])
+    lines += [f"{number:>8}  {what}" for number, what in told if number]
+    lines += [f"no annotation is of class {name}" for name in result.missing_classes]
+    return "\n".join(
+        lines + [f"{name}: none of its annotations is of a class asked for" for name in result.sources_of_nobody]
+    )

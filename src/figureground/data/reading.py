@@ -16,6 +16,7 @@ from figureground.data.records import Folder, Problem, Record
 from figureground.errors import DatasetError
 
 AUTO = "auto"
+STATE = ".prepare.sqlite"  # in a dataset whose `prepare` has not finished
 _SAMPLE = 4096  # characters of a file's beginning and end that tell its notation
 _TEXTS = (".json", ".ndjson", ".jsonl", ".xml", ".csv", ".txt")
 # Not annotations, by the tools that write them.
@@ -31,6 +32,11 @@ class Source:
     name: str
     notation: str
     classes: tuple[str, ...]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its annotations say of which class they are; masks are of those asked for."""
+        return self.notation not in ("masks", "voc", "prepared")
 
     def is_annotation(self, file: Path) -> bool:
         """Whether a file, by its path, holds annotations: a picture of masks does."""
@@ -48,6 +54,8 @@ def open_source(path: Path, classes: tuple[str, ...], notation: str = AUTO) -> S
     path = Path(os.path.normpath(path))
     if not os.path.exists(path):
         raise DatasetError(f"{path}: no such file or folder")
+    if (path / STATE).exists() and not (path / "manifest.csv").exists():
+        raise DatasetError(f"{path}: a prepare into it has not finished; run that again before it is a source")
     root = path if path.is_dir() else path.parent
     if not path.is_dir() and root.name == "annotations":
         root = root.parent  # COCO keeps its pictures beside that folder

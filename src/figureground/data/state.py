@@ -143,6 +143,15 @@ class State:
         """Source, label, fate and number of everything counted."""
         return self._database.execute("SELECT * FROM label ORDER BY source, fate, name").fetchall()
 
+    def sources(self) -> list[str]:
+        """The names of all sources, those whose pictures are not taken too."""
+        rows = self._database.execute("SELECT source FROM picture UNION SELECT source FROM label ORDER BY source")
+        return [name for (name,) in rows]
+
+    def paths(self) -> Iterator[str]:
+        """The path of every picture, its source first."""
+        yield from (f"{source}/{path}" for source, path in self._database.execute("SELECT source, path FROM picture"))
+
     def add_problem(self, problem: Problem) -> None:
         """Keep a row of rejects.csv."""
         self._database.execute("INSERT INTO problem VALUES (?, ?, ?, ?, ?)", tuple(asdict(problem).values()))

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from figureground.atomic import atomic_path
 from figureground.data.json_stream import read_json
 from figureground.data.labels import is_wanted
 from figureground.data.manifest import COLUMNS, SPLITS
-from figureground.data.similar import components, near_duplicates
+from figureground.data.similar import linked, near_blocks
 from figureground.data.splits import Placing, common_group, common_split, split_of
 from figureground.data.state import State
 from figureground.errors import DatasetError
@@ -94,9 +95,8 @@ def _place(state: State, placing: Placing) -> tuple[int, int]:
         ungrouped += placing.pattern is not None and not group
         groups.append(group or path)
         splits.append(picture.split if placing.keep else "")
-    pairs = near_duplicates(looks)
     members = defaultdict[int, list[int]](list)
-    for index, component in enumerate(components(len(numbers), np.concatenate([pairs, _same(groups)]))):
+    for index, component in enumerate(linked(len(numbers), chain([_same(groups)], near_blocks(looks)))):
         members[int(component)].append(index)
     for indices in members.values():
         group = common_group({groups[index] for index in indices})

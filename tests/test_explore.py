@@ -439,6 +439,14 @@ def test_command_says_what_is_wrong(tmp_path: Path) -> None:
     assert done.stderr.startswith("figureground: nowhere/manifest.csv: cannot be read")
 
 
+def test_a_page_that_is_a_folder_is_told_before_the_work(tmp_path: Path) -> None:
+    done = command("no-dataset", "--output", tmp_path, folder=tmp_path)
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"figureground: {tmp_path}: is a folder; name the file to write, as in {tmp_path}/report.html\n"
+    )
+
+
 def test_command_names_the_missing_extra(planted: Path, tmp_path: Path) -> None:
     script = "import sys; sys.modules['jinja2'] = None; from figureground.cli import main; main()"
     done = subprocess.run(

@@ -72,3 +72,14 @@ def check_writable(folder: Path) -> None:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another --output"
         ) from error
+
+
+def check_file(path: Path, example: str) -> None:
+    """Find out before the work that `path` cannot be written; `example` is the name of a file such as it.
+
+    Raises:
+        OutputError: it is a folder, or files cannot be made in its own.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name the file to write, as in {path / example}")
+    check_writable(path.parent)

@@ -300,6 +300,22 @@ def test_a_picture_missing_from_its_folder_is_not_another_of_its_name(tmp_path: 
     assert "its picture train/b.png is not in" in row["reason"]
 
 
+def test_pictures_of_one_name_are_those_of_the_subset_that_the_file_is_called_by(tmp_path: Path) -> None:
+    """As CVAT exports a project: annotations/instances_train.json names frame_000000.png of images/train."""
+    (tmp_path / "s/annotations").mkdir(parents=True)
+    for number, subset in enumerate(("train", "val"), 1):
+        write_image(tmp_path / "s/images" / subset / "a.png", photograph(number))
+        coco_of(tmp_path / "s/annotations", [{"id": 1, "file_name": "a.png"}])
+        (tmp_path / "s/annotations/instances.json").rename(tmp_path / f"s/annotations/instances_{subset}.json")
+    assert prepare([tmp_path / "s"], tmp_path / "d").accepted == 2
+    assert [item.id for item in read_manifest(tmp_path / "d")] == ["s_images-train-a", "s_images-val-a"]
+    (tmp_path / "s/images/train/a.png").rename(tmp_path / "s/images/train/b.png")
+    prepare([tmp_path / "s"], tmp_path / "d")
+    (row,) = rows(tmp_path / "d")
+    assert row["file"].endswith("instances_train.json")
+    assert "its picture a.png is not in" in row["reason"]
+
+
 def test_a_picture_missing_from_its_dataset_is_not_another_datasets(tmp_path: Path) -> None:
     source = tmp_path / "s"
     annotated(source, "good.png", good())

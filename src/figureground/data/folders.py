@@ -94,9 +94,9 @@ class Finder:
     def find(self, name: str, file: Path) -> tuple[Path, str]:
         """Where the picture called `name` in the annotation file `file` is, and what had to be mended to find it.
 
-        Looks where the name leads from the annotation file, from the source's root, and in the customary
-        folders beside them. A name whose own folder is nowhere in the source, as of another machine, or that has
-        none, is looked for everywhere in it.
+        Looks where the name leads from the annotation file, from the source's root, in the customary folders
+        beside them, and in those of the subset that the file's name ends with. A name whose own folder is nowhere in
+        the source, as of another machine, or that has none, is looked for everywhere in it.
 
         Raises:
             DatasetError: it is not in the source, or there are several.
@@ -110,7 +110,9 @@ class Finder:
         found = next(filter(self.holds, paths), None)
         if found:
             return found, ""
-        if len(parts) > 1 and any(os.path.isdir(path.parent) and path.is_relative_to(self._root) for path in paths):
+        subset = file.stem.partition("_")[2]
+        here = [path for path in paths if len(parts) > 1 or (subset and path.parent.name == subset)]
+        if any(os.path.isdir(path.parent) and path.is_relative_to(self._root) for path in here):
             raise DatasetError(f"its picture {name[:200]} is not in {self._root}")
         path = self._by_name(parts, name)
         return path, f"its picture is not at {name[:200]}: took {path}" if len(parts) > 1 else ""
@@ -124,9 +126,10 @@ class Finder:
         for folder in dict.fromkeys((file.parent, self._root, file.parent.parent)):
             if not folder.is_relative_to(self._root):
                 continue
-            yield folder
-            for beside in BESIDE:
-                yield folder / beside
+            for within in dict.fromkeys(("", file.stem.partition("_")[2])):  # instances_train.json: images/train
+                yield folder / within
+                for beside in BESIDE:
+                    yield folder / beside / within
 
     def holds(self, path: Path) -> bool:
         """Whether `path` is a regular file in the source, links followed."""

@@ -144,6 +144,22 @@ def test_real_supervisely_bitmaps(shared_data: Path, tmp_path: Path) -> None:
     assert (matte > 0).sum() == 8
 
 
+@pytest.mark.parametrize("as_stored", [False, True])
+def test_a_turned_photograph_agrees_with_its_mask_file(tmp_path: Path, as_stored: bool) -> None:
+    stored = photograph(1)
+    stored[8:20, 6:30] = (255, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for folder in ("images", "masks"):
+        (tmp_path / "s" / folder).mkdir(parents=True)
+    Image.fromarray(stored).save(tmp_path / "s/images/a.png", exif=exif)
+    annotated = stored if as_stored else read_image(tmp_path / "s/images/a.png")
+    write_image(tmp_path / "s/masks/a.png", (annotated == (255, 0, 0)).all(axis=2) * np.uint8(255))
+    assert prepare([tmp_path / "s"], tmp_path / "d", ALL_TRAIN).accepted == 1
+    (item,) = read_manifest(tmp_path / "d")
+    np.testing.assert_array_equal(read_matte(item.mask) > 0, (read_image(item.image) == (255, 0, 0)).all(axis=2))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("as_stored", [False, True])
 def test_turned_photographs_agree_with_their_masks(tmp_path: Path, orientation: int, as_stored: bool) -> None:

@@ -316,6 +316,19 @@ def test_pictures_of_one_name_are_those_of_the_subset_that_the_file_is_called_by
     assert "its picture a.png is not in" in row["reason"]
 
 
+def test_a_picture_found_elsewhere_than_the_others_is_told(tmp_path: Path) -> None:
+    for name in ("a.png", "old/b.png"):
+        write_image(tmp_path / "s" / name, photograph(len(name)))
+    prepare(
+        [coco_of(tmp_path / "s", [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}])], tmp_path / "d"
+    )
+    (row,) = rows(tmp_path / "d")
+    assert (row["action"], row["reason"]) == (
+        "repaired",
+        f"its picture is not at b.png: took {tmp_path / 's/old/b.png'}",
+    )
+
+
 def test_a_picture_missing_from_its_dataset_is_not_another_datasets(tmp_path: Path) -> None:
     source = tmp_path / "s"
     annotated(source, "good.png", good())

@@ -236,6 +236,6 @@ def _remove_stale(state: State, dataset: Path) -> None:
 
 
 def _named(manifest: Path) -> set[str]:
-    with manifest.open(newline="", encoding="utf-8") as file:
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
         names = {row[column] for row in csv.DictReader(file) for column in ("image", "mask")}
     return {name for name in names if Path(name).parent.as_posix() in ("images", "masks")}

@@ -115,7 +115,8 @@ class Finder:
         if any(os.path.isdir(path.parent) and path.is_relative_to(self._root) for path in here):
             raise DatasetError(f"its picture {name[:200]} is not in {self._root}")
         path = self._by_name(parts, name)
-        return path, f"its picture is not at {name[:200]}: took {path}" if len(parts) > 1 else ""
+        is_elsewhere = len(parts) > 1 or file.parent in self._folders
+        return path, f"its picture is not at {name[:200]}: took {path}" if is_elsewhere else ""
 
     def led_to(self, name: str, file: Path) -> Path | None:
         """The picture that `name` leads to from the folder of the annotation file `file`, if there is one."""
@@ -159,3 +160,8 @@ class Finder:
             if isinstance(path, Path) and is_picture(path):
                 found[path.name].append(path)
         return found
+
+    @cached_property
+    def _folders(self) -> set[Path]:
+        """The folders that hold pictures."""
+        return {path.parent for paths in self._pictures.values() for path in paths}

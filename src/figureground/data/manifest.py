@@ -38,7 +38,7 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
     if split is not None and split not in SPLITS:
         raise DatasetError(f"{path}: no split {split!r}; use one of {', '.join(SPLITS)}")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first column
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:

@@ -7,10 +7,12 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import zlib
 from pathlib import Path
 from typing import Any
@@ -329,6 +331,23 @@ def test_a_picture_found_elsewhere_than_the_others_is_told(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.parametrize("there", ["IMG_1.jpg", "Mu\u0308ller.JPG"])
+@pytest.mark.parametrize("named", ["{}", "images/{}", "C:\\photos\\{}"])
+def test_names_that_another_system_takes_for_the_same(tmp_path: Path, there: str, named: str) -> None:
+    """Windows heeds no case, and macOS writes an accent as a character of its own."""
+    write_image(tmp_path / "s/images" / there, photograph(1))
+    name = unicodedata.normalize("NFC", there).replace("jpg", "JPG").replace("M", "m")
+    if (tmp_path / "s/images" / name).exists():
+        pytest.skip("this system takes them for the same itself")
+    written = named.format(name)
+    prepare([coco_of(tmp_path / "s", [{"id": 1, "file_name": written}])], tmp_path / "d")
+    (row,) = rows(tmp_path / "d")
+    assert (row["action"], row["reason"]) == (
+        "repaired",
+        f"its picture is not at {written}: took {tmp_path / 's/images' / there}",
+    )
+
+
 def test_a_picture_missing_from_its_dataset_is_not_another_datasets(tmp_path: Path) -> None:
     source = tmp_path / "s"
     annotated(source, "good.png", good())
@@ -446,6 +465,14 @@ def test_prepared_datasets_that_are_broken(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("licence", "license"))
     with pytest.raises(DatasetError, match="column 'licence' is missing"):
         prepare([tmp_path / "header/d"], tmp_path / "again2")
+
+
+@pytest.mark.parametrize("notation", ["auto", "coco"])
+def test_an_archive_is_to_be_unpacked(tmp_path: Path, notation: str) -> None:
+    (tmp_path / "s").mkdir()
+    archive = shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path / "s")
+    with pytest.raises(DatasetError, match=r"export\.zip: is an archive; unpack it and name the folder"):
+        prepare([Path(archive)], tmp_path / "d", Settings(notation))
 
 
 def test_an_unfinished_dataset_is_no_source(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ AUTO = "auto"
 STATE = ".prepare.sqlite"  # in a dataset whose `prepare` has not finished
 _SAMPLE = 4096  # characters of a file's beginning and end that tell its notation
 _TEXTS = (".json", ".ndjson", ".jsonl", ".xml", ".csv", ".txt")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 # Not annotations, by the tools that write them.
 _COMPANIONS = {"meta.json", "key_id_map.json", "obj_class_to_machine_color.json", "dataset.json", "rejects.csv"}
 
@@ -54,6 +55,8 @@ def open_source(path: Path, classes: tuple[str, ...], notation: str = AUTO) -> S
     path = Path(os.path.normpath(path))
     if not os.path.exists(path):
         raise DatasetError(f"{path}: no such file or folder")
+    if path.suffix.lower() in _ARCHIVES and path.is_file():
+        raise DatasetError(f"{path}: is an archive; unpack it and name the folder")
     if (path / STATE).exists() and not (path / "manifest.csv").exists():
         raise DatasetError(f"{path}: a prepare into it has not finished; run that again before it is a source")
     root = path if path.is_dir() else path.parent

@@ -304,6 +304,8 @@ def test_prepared_datasets_are_merged_filtered_and_split_anew(tmp_path: Path) ->
     assert one.pictures == {"ctwo": in_test(3)}
     assert (one.other_sources, one.out_of_coverage) == (8, 5)
     assert len(files(tmp_path / "filtered")) == 3 + 2 * 3
+    with pytest.raises(DatasetError, match="--classes dog: the masks of a prepared dataset have no classes"):
+        prepare(both, tmp_path / "dogs", Settings(classes=("dog",)))
 
 
 def test_pictures_of_one_name_in_different_folders(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def prepare(
     settings, progress = settings or Settings(), progress or (lambda step, done, total: None)
     placing = Placing.parse(settings.split, settings.group_by)
     opened = [open_source(source, settings.classes, settings.notation) for source in sources]
+    if settings.classes != Settings().classes and all(source.notation == "prepared" for source in opened):
+        raise DatasetError(f"--classes {','.join(settings.classes)}: the masks of a prepared dataset have no classes")
     _check_place(opened, dataset)
     check_writable(dataset)
     dataset.mkdir(parents=True, exist_ok=True)

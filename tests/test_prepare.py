@@ -235,6 +235,19 @@ def test_objects_of_a_second_file_are_rejected_and_the_pictures_counted(
     assert result.rejected == result.incomplete == result.accepted == len(photographs) - result.empty
 
 
+def test_boxes_do_not_stand_before_outlines(tmp_path: Path, photographs: list[Item]) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    document = json.loads((source / "annotations/instances.json").read_text())
+    for annotation in document["annotations"]:
+        annotation["segmentation"] = []
+    (source / "annotations/boxes.json").write_text(json.dumps(document))
+    result = prepare([source], tmp_path / "d", ALL_TRAIN)
+    assert result.accepted == result.rejected == result.incomplete == len(photographs) - result.empty
+    assert {(Path(row["file"]).name, row["reason"][:10]) for row in rejects(tmp_path / "d")} == {
+        ("boxes.json", "no outline")
+    }
+
+
 def test_annotations_of_which_none_can_be_used_make_no_dataset_of_nobody(
     tmp_path: Path, photographs: list[Item]
 ) -> None:

@@ -103,26 +103,31 @@ class State:
     def add_picture(self, name: str, source: str, path: str, picture: Picture) -> str:
         """Take in a picture; "" or the annotation file whose objects on the same image stay instead of these.
 
-        Of two that name one image, one without objects gives way: files of a class each name every picture.
+        Of two that name one image, one without objects that have a shape gives way: files of a class each name every
+        picture, and one may be of boxes.
         """
         image = str(picture.image) if picture.image else None
-        record = _PICTURE.dump_json(picture).decode()
         row = self._database.execute("SELECT number, record FROM picture WHERE image = ?", (image,)).fetchone()
         if row:
-            return self._joined(row[0], _PICTURE.validate_json(row[1]), picture, record)
+            return self._joined(row[0], _PICTURE.validate_json(row[1]), picture)
+        record = _PICTURE.dump_json(picture).decode()
         self._database.execute(
             "INSERT INTO picture (id, image, source, path, record) VALUES (?, ?, ?, ?, ?)",
             (name, image, source, path, record),
         )
         return ""
 
-    def _joined(self, number: int, before: Picture, picture: Picture, record: str) -> str:
+    def _joined(self, number: int, before: Picture, picture: Picture) -> str:
         if not picture.objects:
             return ""
-        if before.objects:
-            record = _PICTURE.dump_json(replace(before, partial=True)).decode()
+        is_used = any(item.shape for item in before.objects)
+        for item in before.objects if not is_used else ():
+            self.add_problem(Problem(str(before.file), item.place, item.id, "rejected", item.problem))
+        is_partial = before.partial or picture.partial or bool(before.objects)
+        kept = replace(before if is_used else picture, partial=is_partial)
+        record = _PICTURE.dump_json(kept).decode()
         self._database.execute("UPDATE picture SET record = ? WHERE number = ?", (record, number))
-        return str(before.file) if before.objects else ""
+        return str(before.file) if is_used else ""
 
     def has_id(self, name: str) -> bool:
         """Whether a picture of this id is there."""

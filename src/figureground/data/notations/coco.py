@@ -79,10 +79,10 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
     """
     names: dict[str, dict[Any, str]] = {"categories": {}, "licenses": {}}
     fault: JsonError | None = None
-    is_broken, keys = False, list[str]()
+    is_broken, reached = False, _Reached()
     with joined() as images, joined() as annotations:
         try:
-            for key, index, value in stream_json(file, keys):
+            for key, index, value in stream_json(file, reached.tell):
                 place = f"{key}[{index}]"
                 try:
                     _keep(key, value, place, names, images, annotations)
@@ -92,18 +92,30 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
         except JsonError as error:
             fault = error
         if not fault:
-            _check_instances(names, keys, is_broken)
-        is_cut = fault is not None and ("annotations" not in keys or keys[-1] == "annotations")
+            _check_instances(names, reached, is_broken)
+        is_cut = fault is not None and not reached.is_past_annotations
         yield from _pictures(file, names, images, annotations, is_cut)
     if fault:
         raise fault
 
 
-def _check_instances(names: dict[str, dict[Any, str]], keys: list[str], is_broken: bool) -> None:
+class _Reached:
+    """Which lists of a file the reading has come to."""
+
+    def __init__(self) -> None:
+        self.annotations = self.is_past_annotations = False
+
+    def tell(self, key: str) -> None:
+        """The reading comes to the list `key`."""
+        self.annotations |= key == "annotations"
+        self.is_past_annotations = self.annotations and key != "annotations"
+
+
+def _check_instances(names: dict[str, dict[Any, str]], reached: _Reached, is_broken: bool) -> None:
     """Refuse captions, lists of pictures to annotate and the like: read as instances, they would be of nobody."""
     if not names["categories"] and not is_broken:
         raise DatasetError("holds no categories: not COCO instances")
-    if "annotations" not in keys:
+    if not reached.annotations:
         raise DatasetError("holds no annotations: not COCO instances")
 
 

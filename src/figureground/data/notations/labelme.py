@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,13 @@ def _image(file: Path, name: str) -> Path | None:
     if not name or "/" in name or "\\" in name:
         return None
     beside = file.parent / name
-    return beside if os.path.isfile(beside) or any(map(is_picture, file.parent.iterdir())) else None
+    return beside if os.path.isfile(beside) or _holds_pictures(file.parent, file.parent.stat().st_mtime_ns) else None
+
+
+@lru_cache(maxsize=64)
+def _holds_pictures(folder: Path, changed: int) -> bool:
+    """Whether any picture is in a folder; every file in it may ask, so it is not listed anew each time."""
+    return any(map(is_picture, folder.iterdir()))
 
 
 def _object(number: int, value: Any) -> Object:

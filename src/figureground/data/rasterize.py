@@ -18,7 +18,15 @@ from pycocotools import mask as coco
 
 from figureground.data.records import Bitmap, Ellipse, MaskFile, Point, Polygons, Rle, Shape
 from figureground.errors import DatasetError, ImageError
-from figureground.images import MAX_PIXELS, read_alpha, read_image, read_levels, read_matte
+from figureground.images import (
+    MAX_PIXELS,
+    format_suffix,
+    is_black_and_white,
+    read_alpha,
+    read_image,
+    read_levels,
+    read_matte,
+)
 
 Matte = NDArray[np.uint8]  # (H, W): 0 outside the object to 255 inside
 MAX_BITMAP = 64 << 20  # bytes of a PNG, unpacked from its zlib stream
@@ -212,6 +220,8 @@ def _mask_file(shape: MaskFile, height: int, width: int) -> tuple[Matte, str]:
 
 
 def _selected(shape: MaskFile) -> tuple[Matte, str]:
+    if (shape.values or shape.colours) and format_suffix(shape.path) == ".jpg":
+        raise DatasetError("is a JPEG, whose levels and colours are only nearly those that were saved: make it a PNG")
     if shape.values:
         levels = read_levels(shape.path)
         if levels.ndim == 3:
@@ -233,7 +243,7 @@ def _says_something(alpha: Matte) -> bool:
 
 def _as_matte(shape: MaskFile) -> tuple[Matte, str]:
     """A mask file that nothing is said about: grey levels or two colours."""
-    if shape.is_matte:
+    if shape.is_matte or is_black_and_white(shape.path):  # programs that shrink files number the two as they like
         return read_matte(shape.path), ""
     levels = read_levels(shape.path)
     if levels.ndim == 3:

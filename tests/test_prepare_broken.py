@@ -181,8 +181,10 @@ def test_paths_never_lead_out_of_the_source(tmp_path: Path) -> None:
     (source / "images").mkdir(parents=True)
     write_image(source / "images/good.png", photograph(2))
     (source / "images/link.png").symlink_to(tmp_path / "secret.png")
+    (source / "far").symlink_to(tmp_path, target_is_directory=True)
     names = ["good.png", "../secret.png", "images/../../secret.png", str(tmp_path / "secret.png"), "link.png"]
     names += ["C:\\Users\\me\\secret.png", "\\\\server\\share\\secret.png", "a\0b.png", "x" * 5000 + ".png", ""]
+    names += ["far/secret.png"]
     document = {
         "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
         "annotations": [
@@ -197,6 +199,8 @@ def test_paths_never_lead_out_of_the_source(tmp_path: Path) -> None:
         rows = {row["annotation"]: row["reason"] for row in csv.DictReader(file) if row["annotation"]}
     assert len(read_manifest(tmp_path / "d")) == 1
     assert set(rows) == {str(number) for number in range(1, len(names))}
+    linked = {rows.pop(str(names.index(name))) for name in ("link.png", "far/secret.png")}
+    assert all(f"is behind a symbolic link out of {source}" in reason for reason in linked), linked
     assert all("is not in" in reason or "no picture is named" in reason for reason in rows.values()), rows
 
 

@@ -116,6 +116,8 @@ class Finder:
         found = next(filter(self.holds, paths), None)
         if found:
             return found, ""
+        if any(os.path.isfile(path) and path.is_relative_to(self._root) for path in paths):
+            raise DatasetError(f"its picture {name[:200]} is behind a symbolic link out of {self._root}: not followed")
         subset = file.stem.partition("_")[2]
         here = [path.parent for path in paths if len(parts) > 1 or (subset and path.parent.name == subset)]
         if any(os.path.isdir(folder) and folder.is_relative_to(self._root) for folder in here):

@@ -19,10 +19,16 @@ from scipy.spatial.distance import pdist, squareform
 from skimage import data
 
 from figureground.arrays import Frame
-from figureground.data.similar import NEAR, components, linked, near_duplicates, perceptual_hash
+from figureground.data.similar import NEAR, components, linked, near_blocks, perceptual_hash
 from figureground.errors import ArrayError
 
 Hashes = NDArray[np.uint64]
+
+
+def near_duplicates(hashes: Hashes, distance: int = NEAR) -> NDArray[np.int64]:
+    """All pairs of `near_blocks`, sorted."""
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *near_blocks(hashes, distance)])
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def bits(hashes: Hashes) -> NDArray[np.uint8]:

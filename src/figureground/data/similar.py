@@ -51,15 +51,6 @@ def _digest(image: Frame) -> NDArray[np.uint64]:
     return np.frombuffer(digest.digest(), np.uint64).copy()
 
 
-def near_duplicates(hashes: NDArray[np.uint64], distance: int = NEAR) -> NDArray[np.int64]:
-    """Find the hashes that differ in at most `distance` bits, as (M, 2) int64 pairs i < j, sorted.
-
-    As `near_blocks`, but all at once: M grows with the square of N where many are alike.
-    """
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *near_blocks(hashes, distance)])
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-
-
 def near_blocks(hashes: NDArray[np.uint64], distance: int = NEAR) -> Iterator[NDArray[np.int64]]:
     """Find the hashes that differ in at most `distance` bits, as (M, 2) int64 pairs i < j, a million at most at a time.
 

@@ -131,9 +131,8 @@ def _keep(file: Path, regions: Join, labels: Labels) -> Iterator[Problem]:
                 yield Problem(str(file), place, "", "rejected", f"{len(row)} columns, want 7")
                 continue
             *names, _, _, count, number, shape, attributes = row
-            regions.add(
-                ",".join(names), [place, [count, number, shape, attributes]]
-            )  # VIA does not quote commas in names
+            # VIA does not quote commas in names.
+            regions.add(",".join(names), [place, [count, number, shape, attributes]])
             labels.survey(_json(attributes))
 
 

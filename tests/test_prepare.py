@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import json
@@ -12,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +145,28 @@ def test_real_supervisely_bitmaps(shared_data: Path, tmp_path: Path) -> None:
     (matte,) = masks(tmp_path / "d").values()
     np.testing.assert_array_equal(matte[7:10, 5:8], samples[0]["alpha"])
     assert (matte > 0).sum() == 8
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_alpha_masks_of_supervisely(tmp_path: Path, packed: bool, mode: str) -> None:
+    """Soft, and from newer servers without zlib around the PNG."""
+    write_image(tmp_path / "s/ds1/img/a.png", photograph(0))
+    alpha = Image.fromarray(np.array([[0, 77, 255]], np.uint8))
+    stream = BytesIO()
+    (alpha if mode == "L" else Image.merge("RGBA", [alpha] * 4)).save(stream, "PNG")
+    data = zlib.compress(stream.getvalue()) if packed else stream.getvalue()
+    shape = {"data": base64.b64encode(data).decode(), "origin": [5, 7]}
+    document = {
+        "size": {"width": 64, "height": 48},
+        "objects": [{"classTitle": "person", "geometryType": "alpha_mask", "bitmap": shape}],
+    }
+    (tmp_path / "s/ds1/ann").mkdir()
+    (tmp_path / "s/ds1/ann/a.png.json").write_text(json.dumps(document))
+    assert prepare([tmp_path / "s"], tmp_path / "d", ALL_TRAIN).accepted == 1
+    (matte,) = masks(tmp_path / "d").values()
+    assert matte[7, 5:8].tolist() == [0, 77, 255]
+    assert np.count_nonzero(matte) == 2
 
 
 @pytest.mark.parametrize("as_stored", [False, True])

@@ -30,6 +30,7 @@ from figureground.images import (
 
 Matte = NDArray[np.uint8]  # (H, W): 0 outside the object to 255 inside
 MAX_BITMAP = 64 << 20  # bytes of a PNG, unpacked from its zlib stream
+_PNG = b"\x89PNG"
 _MAX_LENGTH = 2_000_000  # pixels of outline; pycocotools takes some hundred bytes for each
 _FAR = 2.0  # a polygon is cut off this many pixels outside the picture
 
@@ -177,7 +178,7 @@ def _runs(shape: Rle) -> NDArray[np.uint8]:
 def _bitmap(shape: Bitmap) -> Matte:
     try:
         data = base64.b64decode(shape.data, validate=True)
-        if shape.deflated:
+        if shape.deflated and not data.startswith(_PNG):  # newer servers of Supervisely no longer pack it
             inflater = zlib.decompressobj()
             data = inflater.decompress(data, MAX_BITMAP)
             if inflater.unconsumed_tail:
@@ -191,6 +192,8 @@ def _bitmap(shape: Bitmap) -> Matte:
         if alpha is not None and (shape.deflated or _says_something(alpha)):
             return alpha
         levels = read_levels(BytesIO(data))
+        if shape.is_soft and levels.ndim == 2:
+            return levels
         inside: NDArray[np.bool_] = np.any(levels, axis=2) if levels.ndim == 3 else levels > 0
         return inside.astype(np.uint8) * np.uint8(255)
     except ImageError as error:

@@ -61,16 +61,17 @@ class Rle:
 
 @dataclass(frozen=True, slots=True)
 class Bitmap:
-    """A PNG in base64 (of its zlib stream, if `deflated`) whose corner is (left, top).
+    """A PNG in base64 (of its zlib stream, if `deflated` and it is one) whose corner is (left, top).
 
     Its alpha channel is the object where it has one (of a PNG that is not `deflated`, one with anything transparent),
-    else whatever is not 0.
+    else whatever is not 0, or if it `is_soft`, its grey levels.
     """
 
     data: str
     left: int
     top: int
     deflated: bool = False
+    is_soft: bool = False
     kind: Literal["bitmap"] = "bitmap"
 
 

@@ -100,9 +100,9 @@ def _object(number: int, value: Any) -> Object:
 def _shape(found: _Object) -> Shape:
     # Some exports leave the geometry's type out, and empty points beside a bitmap.
     kind = found.geometry or ("bitmap" if found.bitmap else "polygon")
-    if kind == "bitmap" and found.bitmap:
+    if kind in ("bitmap", "alpha_mask") and found.bitmap:
         left, top = found.bitmap.origin
-        return Bitmap(found.bitmap.data, left, top, deflated=True)
+        return Bitmap(found.bitmap.data, left, top, deflated=True, is_soft=kind == "alpha_mask")
     if kind == "polygon" and found.points:
         return Polygons([found.points.exterior], found.points.interior)
     if kind == "rectangle" and found.points and len(found.points.exterior) == 2:

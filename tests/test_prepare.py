@@ -260,6 +260,16 @@ def test_objects_of_a_second_file_are_rejected_and_the_pictures_counted(
     assert result.rejected == result.incomplete == result.accepted == len(photographs) - result.empty
 
 
+def test_annotations_may_be_called_as_what_stands_beside_others(tmp_path: Path, photographs: list[Item]) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    (source / "annotations/instances.json").rename(source / "dataset.json")
+    for path in (source, source / "dataset.json"):
+        assert prepare([path], tmp_path / "d", ALL_TRAIN).accepted > 0
+    supervisely.write(tmp_path / "s", photographs)
+    (tmp_path / "s/meta.json").write_text('{"classes": []}')
+    assert prepare([tmp_path / "s"], tmp_path / "d", ALL_TRAIN).rejected == 0
+
+
 def test_boxes_do_not_stand_before_outlines(tmp_path: Path, photographs: list[Item]) -> None:
     source = coco.write(tmp_path / "c", photographs, "runs")
     document = json.loads((source / "annotations/instances.json").read_text())

@@ -20,7 +20,7 @@ STATE = ".prepare.sqlite"  # in a dataset whose `prepare` has not finished
 _SAMPLE = 4096  # characters of a file's beginning and end that tell its notation
 _TEXTS = (".json", ".ndjson", ".jsonl", ".xml", ".csv", ".txt")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-# Not annotations, by the tools that write them.
+# Not annotations but beside them, by the tools that write them; unless they are some after all.
 _COMPANIONS = {"meta.json", "key_id_map.json", "obj_class_to_machine_color.json", "dataset.json", "rejects.csv"}
 
 
@@ -74,7 +74,7 @@ def read_source(source: Source) -> Iterator[Record]:
     for file in _files(source.path):
         if isinstance(file, Problem):
             yield file
-        elif file.name not in _COMPANIONS and (claims(file, _head(file), source.root) or _is_text_of(file, suffixes)):
+        elif claims(file, _head(file), source.root) or _is_text_of(file, suffixes):
             try:
                 yield from read(file, folder)
             except DatasetError as error:
@@ -85,7 +85,7 @@ def read_source(source: Source) -> Iterator[Record]:
 def _is_text_of(file: Path, suffixes: tuple[str, ...]) -> bool:
     """Whether a file that is not claimed is still one of the notation's, broken: nothing may be dropped silently."""
     suffix = file.suffix.lower()
-    if suffix not in suffixes or suffix not in _TEXTS:
+    if suffix not in suffixes or suffix not in _TEXTS or file.name in _COMPANIONS:
         return False
     return suffix != ".txt" or bool(pictures_called(file.stem, file.parent))
 
@@ -93,7 +93,7 @@ def _is_text_of(file: Path, suffixes: tuple[str, ...]) -> bool:
 def _detected(source: Path, root: Path) -> str:
     found = Counter[str]()
     for file in _files(source):
-        if isinstance(file, Path) and file.name not in _COMPANIONS:
+        if isinstance(file, Path):
             head = _head(file)
             found.update(name for name, (_, claims, _) in NOTATIONS.items() if claims(file, head, root))
     if not found:

@@ -208,6 +208,53 @@ def test_cut_off_files_give_what_stands_before_the_cut(tmp_path: Path) -> None:
     assert len(picture.objects) == 5
 
 
+def test_a_picture_whose_annotations_may_be_cut_off_is_not_one_of_nobody(tmp_path: Path) -> None:
+    document = instances([[1, 1, 5, 1, 5, 5]], [[1, 1, 5, 1, 5, 5]])
+    document["images"].append({"id": 8, "file_name": "b.jpg"})
+    document["annotations"][1]["image_id"] = 8
+    ordered = json.dumps({key: document[key] for key in ("categories", "images", "annotations")})
+    path = tmp_path / "instances.json"
+    for text in (ordered[: ordered.rindex('"id"')], ordered[: ordered.index('"annotations"')]):
+        path.write_text(text)
+        found = []
+        with pytest.raises(JsonError, match="ends in the middle"):  # noqa: PT012
+            for record in coco.read(path, Folder(tmp_path, ("person",))):
+                found.append(record)
+        assert all(picture.objects and picture.partial for picture in found if isinstance(picture, Picture))
+        assert "not taken for a picture of nobody" in [each for each in found if isinstance(each, Problem)][-1].reason
+
+
+def test_a_broken_annotation_stays_with_its_picture(tmp_path: Path) -> None:
+    document = instances([[1, 1, 5, 1, 5, 5]])
+    document["annotations"][0]["category_id"] = None
+    (picture,), problems = records(document, tmp_path)
+    assert [(item.id, item.place, item.shape) for item in picture.objects] == [("0", "annotations[0]", None)]
+    assert "category_id" in picture.objects[0].problem
+    assert not problems
+
+
+@pytest.mark.parametrize("written", [str, float])
+def test_ids_are_one_however_they_are_written(tmp_path: Path, written: Any) -> None:
+    document = instances([[1, 1, 5, 1, 5, 5]])
+    whole = records(document, tmp_path)
+    document["annotations"][0]["image_id"] = written(7)
+    document["categories"][0]["id"] = written(1)
+    assert records(document, tmp_path) == whole
+
+
+def test_captions_and_lists_of_pictures_are_no_instances(tmp_path: Path) -> None:
+    document = instances([[1, 1, 5, 1, 5, 5]])
+    captions = document | {"categories": [], "annotations": [{"id": 1, "image_id": 7, "caption": "two men"}]}
+    (listed := dict(document)).pop("annotations")
+    for other, reason in ((captions, "no categories"), (listed, "no annotations")):
+        found = []
+        (tmp_path / "instances.json").write_text(json.dumps(other))
+        with pytest.raises(DatasetError, match=reason):  # noqa: PT012
+            for record in coco.read(tmp_path / "instances.json", Folder(tmp_path, ("person",))):
+                found.append(record)
+        assert not found
+
+
 def test_more_annotations_of_a_picture_than_memory_holds_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

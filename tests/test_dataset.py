@@ -232,6 +232,13 @@ def test_an_empty_split_is_an_error(tmp_path: Path, train: int, val: int, missin
         read_splits(tmp_path, 1)
 
 
+def test_one_group_cannot_be_divided(tmp_path: Path) -> None:
+    rows = [{"image": f"{n}.png", "mask": "m.png", "width": 8, "height": 8, "group": "one"} for n in range(3)]
+    write_manifest(tmp_path, [row | {"split": "train"} for row in rows])
+    with pytest.raises(DatasetError, match=r"\(3 rows in all\); all are of one group, as frames of one scene"):
+        read_splits(tmp_path, 1)
+
+
 def test_missing_picture_is_an_error(tmp_path: Path) -> None:
     write_dataset(tmp_path, train=2, val=0)
     (tmp_path / "images" / "p001.png").unlink()

@@ -204,6 +204,13 @@ def test_manifest_in_file_order(tmp_path: Path) -> None:
     assert read_matte(items[0].mask).shape == (64, 64)
 
 
+def test_a_manifest_that_a_spreadsheet_has_saved(tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path, train=3, val=2) / "manifest.csv"
+    before = read_manifest(tmp_path)
+    manifest.write_text(manifest.read_text(), encoding="utf-8-sig", newline="\r\n")
+    assert read_manifest(tmp_path) == before
+
+
 def test_mask_of_another_size(tmp_path: Path) -> None:
     write_image(rewritten(tmp_path) / "masks/p.png", np.zeros((8, 9), np.uint8))
     with pytest.raises(DatasetError, match=r"p\.png: mask is \(9, 8\), its picture \(8, 8\)"):

@@ -26,7 +26,8 @@ from PIL import Image
 from figureground.arrays import Mask
 from figureground.data.explore import Exploration, explore, table
 from figureground.data.explore_page import MEASURES, draw, load_template, render, write_page
-from figureground.data.measure import KINDS, SPECK, look_at, trace
+from figureground.data.measure import KINDS, SPECK, Look, Measured, look_at, trace
+from figureground.data.pairs import Entry, find_pairs
 from figureground.errors import DatasetError
 from scenes import figure_alpha, noise
 from training_data import Picture, person, write_dataset, write_manifest, write_picture
@@ -144,6 +145,36 @@ def test_leaks_and_copies_are_found(found: Exploration) -> None:
     }
     assert found.leaks == 2
     assert found.repeated == 2
+
+
+def test_a_video_gives_no_pair_for_every_two_frames() -> None:
+    """All frames of a still camera are near-duplicates: their pairs would grow with the square of their number."""
+    frames, rng = 600, np.random.default_rng(0)
+    entries = [
+        Entry(f"{n}", "s", f"{n // 2}", "val" if n % 5 == 4 else "train", "", f"{n}.png", f"{n}m.png")
+        for n in range(frames)
+    ]
+    bits = np.zeros((frames, 256), np.uint8)
+    for row in bits:
+        row[rng.choice(256, 10, replace=False)] = 1  # any two are at most 20 bits apart
+    measured = [
+        Measured(f"{n}".encode(), Look(8, 8, 1.0, 1.0, np.packbits(row).tobytes()), None, ())
+        for n, row in enumerate(bits)
+    ]
+    pairs, repeated = find_pairs(entries, measured)
+    assert repeated == frames - 1
+    assert len(pairs) < 3 * frames
+    leaking = {entry.id for pair in pairs if pair.leak for entry in (pair.first, pair.second)}
+    assert {entry.id for entry in entries if entry.split == "val"} <= leaking
+    for pair in (pair for pair in pairs if pair.kind == "near-duplicate"):
+        j = int(pair.second.id)
+        alike = [n for n in range(j) if relation(entries[n], entries[j]) == relation(pair.first, pair.second)]
+        assert pair.distance == min(int((bits[n] ^ bits[j]).sum()) for n in alike)
+
+
+def relation(first: Entry, second: Entry) -> tuple[bool, bool]:
+    leak = first.split != second.split
+    return leak, not leak and first.group == second.group
 
 
 def test_clean_dataset_is_clean(clean: Path) -> None:
@@ -406,6 +437,14 @@ def test_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = command("nowhere", folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("figureground: nowhere/manifest.csv: cannot be read")
+
+
+def test_a_page_that_is_a_folder_is_told_before_the_work(tmp_path: Path) -> None:
+    done = command("no-dataset", "--output", tmp_path, folder=tmp_path)
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"figureground: {tmp_path}: is a folder; name the file to write, as in {tmp_path}/report.html\n"
+    )
 
 
 def test_command_names_the_missing_extra(planted: Path, tmp_path: Path) -> None:

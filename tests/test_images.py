@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from figureground.arrays import Frame
-from figureground.atomic import atomic_path, check_writable
+from figureground.atomic import atomic_path, check_file, check_writable
 from figureground.errors import ImageError, OutputError
 from figureground.images import EXTENSIONS, read_image, read_levels, read_matte, read_rgba, write_image
 from scenes import BLUE, GREEN, RED, largest_difference, make_scene, noise, patches, plain
@@ -280,6 +280,19 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_image(path, plain(16_400, 2, RED))
     assert path.read_bytes() == b"what stood here before"
     assert os.listdir(tmp_path) == ["wide.webp"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_nothing_is_written_in_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:
+    """As root, `--output /dev/null` would have left the whole system without one."""
+    os.mkfifo(tmp_path / "a.png")
+    for write in (
+        lambda: write_image(tmp_path / "a.png", plain(2, 2, RED)),
+        lambda: check_file(tmp_path / "a.png", "b"),
+    ):
+        with pytest.raises(OutputError, match=r"a\.png: is no regular file; choose another name"):
+            write()
+    assert (tmp_path / "a.png").is_fifo()
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ZeroDivisionError])

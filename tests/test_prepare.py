@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import json
@@ -12,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,10 @@ from annotated import coco, supervisely
 from annotated.coco import Item
 from annotated.photographs import items, photograph
 from annotated.supervisely import bitmap
+from figureground.data.account import account
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import STATE, Settings, prepare
+from figureground.data.prepare import Settings, prepare
+from figureground.data.reading import STATE
 from figureground.errors import DatasetError
 from figureground.images import read_image, read_matte, write_image
 
@@ -142,6 +147,44 @@ def test_real_supervisely_bitmaps(shared_data: Path, tmp_path: Path) -> None:
     assert (matte > 0).sum() == 8
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_alpha_masks_of_supervisely(tmp_path: Path, packed: bool, mode: str) -> None:
+    """Soft, and from newer servers without zlib around the PNG."""
+    write_image(tmp_path / "s/ds1/img/a.png", photograph(0))
+    alpha = Image.fromarray(np.array([[0, 77, 255]], np.uint8))
+    stream = BytesIO()
+    (alpha if mode == "L" else Image.merge("RGBA", [alpha] * 4)).save(stream, "PNG")
+    data = zlib.compress(stream.getvalue()) if packed else stream.getvalue()
+    shape = {"data": base64.b64encode(data).decode(), "origin": [5, 7]}
+    document = {
+        "size": {"width": 64, "height": 48},
+        "objects": [{"classTitle": "person", "geometryType": "alpha_mask", "bitmap": shape}],
+    }
+    (tmp_path / "s/ds1/ann").mkdir()
+    (tmp_path / "s/ds1/ann/a.png.json").write_text(json.dumps(document))
+    assert prepare([tmp_path / "s"], tmp_path / "d", ALL_TRAIN).accepted == 1
+    (matte,) = masks(tmp_path / "d").values()
+    assert matte[7, 5:8].tolist() == [0, 77, 255]
+    assert np.count_nonzero(matte) == 2
+
+
+@pytest.mark.parametrize("as_stored", [False, True])
+def test_a_turned_photograph_agrees_with_its_mask_file(tmp_path: Path, as_stored: bool) -> None:
+    stored = photograph(1)
+    stored[8:20, 6:30] = (255, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for folder in ("images", "masks"):
+        (tmp_path / "s" / folder).mkdir(parents=True)
+    Image.fromarray(stored).save(tmp_path / "s/images/a.png", exif=exif)
+    annotated = stored if as_stored else read_image(tmp_path / "s/images/a.png")
+    write_image(tmp_path / "s/masks/a.png", (annotated == (255, 0, 0)).all(axis=2) * np.uint8(255))
+    assert prepare([tmp_path / "s"], tmp_path / "d", ALL_TRAIN).accepted == 1
+    (item,) = read_manifest(tmp_path / "d")
+    np.testing.assert_array_equal(read_matte(item.mask) > 0, (read_image(item.image) == (255, 0, 0)).all(axis=2))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("as_stored", [False, True])
 def test_turned_photographs_agree_with_their_masks(tmp_path: Path, orientation: int, as_stored: bool) -> None:
@@ -173,7 +216,84 @@ def test_classes(tmp_path: Path, photographs: list[Item]) -> None:
     (source / "annotations/instances.json").write_text(text.replace('"person"', '"Dog"'))
     with pytest.raises(DatasetError, match=r"no annotation of class person; there are Dog \(6\)"):
         prepare([source], tmp_path / "d")
-    assert prepare([source], tmp_path / "d", Settings(classes=("cat", "dog"))).accepted == 6
+    result = prepare([source], tmp_path / "d", Settings(classes=("cat", "dog")))
+    assert (result.accepted, result.missing_classes, result.sources_of_nobody) == (6, ["cat"], [])
+    assert "no annotation is of class cat\n" in account(result) + "\n"
+
+
+def test_a_source_that_calls_its_people_otherwise_is_named(tmp_path: Path, photographs: list[Item]) -> None:
+    for name in ("a", "b"):
+        coco.write(tmp_path / name, photographs, "runs")
+    file = tmp_path / "b/annotations/instances.json"
+    file.write_text(file.read_text().replace('"person"', '"human"'))
+    result = prepare([tmp_path / "a", tmp_path / "b"], tmp_path / "d")
+    assert (result.missing_classes, result.sources_of_nobody) == ([], ["b"])
+    assert account(result).endswith("\nb: none of its annotations is of a class asked for")
+
+
+def of_class(name: str, source: Path, number: int) -> None:
+    """Write the annotations of a source again to a file in which they are of another class."""
+    document = json.loads((source / "annotations/instances.json").read_text())
+    document["categories"] = [{"id": number, "name": name}]
+    for annotation in document["annotations"]:
+        annotation["category_id"] = number
+    (source / f"annotations/{name}.json").write_text(json.dumps(document))
+
+
+def test_files_of_a_class_each_name_the_same_pictures(tmp_path: Path, photographs: list[Item]) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    before = prepare([source], tmp_path / "alone", ALL_TRAIN)
+    for name, number in (("cat", 5), ("zebra", 6)):  # one before instances.json, one after it
+        of_class(name, source, number)
+    result = prepare([source], tmp_path / "d", ALL_TRAIN)
+    assert (result.accepted, result.rejected, result.empty) == (before.accepted, 0, before.empty)
+    assert result.other_classes == {"cat": before.accepted, "zebra": before.accepted}
+    assert files(tmp_path / "d/masks") == files(tmp_path / "alone/masks")
+
+
+def test_objects_of_a_second_file_are_rejected_and_the_pictures_counted(
+    tmp_path: Path, photographs: list[Item]
+) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    (source / "annotations/others.json").write_bytes((source / "annotations/instances.json").read_bytes())
+    result = prepare([source], tmp_path / "d", ALL_TRAIN)
+    assert result.rejected == result.incomplete == result.accepted == len(photographs) - result.empty
+
+
+def test_annotations_may_be_called_as_what_stands_beside_others(tmp_path: Path, photographs: list[Item]) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    (source / "annotations/instances.json").rename(source / "dataset.json")
+    for path in (source, source / "dataset.json"):
+        assert prepare([path], tmp_path / "d", ALL_TRAIN).accepted > 0
+    supervisely.write(tmp_path / "s", photographs)
+    (tmp_path / "s/meta.json").write_text('{"classes": []}')
+    assert prepare([tmp_path / "s"], tmp_path / "d", ALL_TRAIN).rejected == 0
+
+
+def test_boxes_do_not_stand_before_outlines(tmp_path: Path, photographs: list[Item]) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    document = json.loads((source / "annotations/instances.json").read_text())
+    for annotation in document["annotations"]:
+        annotation["segmentation"] = []
+    (source / "annotations/boxes.json").write_text(json.dumps(document))
+    result = prepare([source], tmp_path / "d", ALL_TRAIN)
+    assert result.accepted == result.rejected == result.incomplete == len(photographs) - result.empty
+    assert {(Path(row["file"]).name, row["reason"][:10]) for row in rejects(tmp_path / "d")} == {
+        ("boxes.json", "no outline")
+    }
+
+
+def test_annotations_of_which_none_can_be_used_make_no_dataset_of_nobody(
+    tmp_path: Path, photographs: list[Item]
+) -> None:
+    source = coco.write(tmp_path / "c", photographs, "runs")
+    file = source / "annotations/instances.json"
+    document = json.loads(file.read_text())
+    for annotation in document["annotations"]:
+        annotation["image_id"] += 1000
+    file.write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match=r"no annotation can be used, such as .*there is no image with its image_id"):
+        prepare([source], tmp_path / "d")
 
 
 def test_splits_stay_when_pictures_are_added(tmp_path: Path) -> None:
@@ -203,7 +323,7 @@ def test_group_by_and_near_duplicates_keep_pictures_together(tmp_path: Path) -> 
     for name, item in items_.items():
         mate = "1-0" if name == "twin" else f"{name[0]}-0"
         assert (item.group, item.split) == (items_[mate].group, items_[mate].split)
-    assert result.near_duplicates == 1
+    assert (result.near_duplicates, result.ungrouped) == (1, 1)  # the twin
     assert len({item.group for item in items_.values()}) == 8
     assert {item.split for item in items_.values()} == {"train", "val"}
 
@@ -232,6 +352,8 @@ def test_prepared_datasets_are_merged_filtered_and_split_anew(tmp_path: Path) ->
     assert one.pictures == {"ctwo": in_test(3)}
     assert (one.other_sources, one.out_of_coverage) == (8, 5)
     assert len(files(tmp_path / "filtered")) == 3 + 2 * 3
+    with pytest.raises(DatasetError, match="--classes dog: the masks of a prepared dataset have no classes"):
+        prepare(both, tmp_path / "dogs", Settings(classes=("dog",)))
 
 
 def test_pictures_of_one_name_in_different_folders(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from PIL import Image
 from annotated import coco
 from annotated.photographs import items, photograph
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import STATE, Settings, prepare
+from figureground.data.prepare import Settings, prepare
+from figureground.data.reading import STATE
 from figureground.data.records import Picture
 from figureground.data.state import State
 from figureground.errors import DatasetError, OutputError
@@ -167,7 +170,7 @@ def test_pictures_that_are_not_as_said(tmp_path: Path) -> None:
     (source / "ds1/img/words.png").write_text("no picture")
     found = run(source, tmp_path / "d")
     assert "of a picture of 640x480, but size.png is 64x48" in found["size"][1]
-    assert "its picture missing.png is not in" in found["missing"][1]
+    assert found["missing"][1] == f"its picture {source / 'ds1/img/missing.png'} is missing"
     assert "cannot be read" in found["torn"][1]
     assert "not a picture" in found["words"][1]
 
@@ -178,8 +181,10 @@ def test_paths_never_lead_out_of_the_source(tmp_path: Path) -> None:
     (source / "images").mkdir(parents=True)
     write_image(source / "images/good.png", photograph(2))
     (source / "images/link.png").symlink_to(tmp_path / "secret.png")
+    (source / "far").symlink_to(tmp_path, target_is_directory=True)
     names = ["good.png", "../secret.png", "images/../../secret.png", str(tmp_path / "secret.png"), "link.png"]
     names += ["C:\\Users\\me\\secret.png", "\\\\server\\share\\secret.png", "a\0b.png", "x" * 5000 + ".png", ""]
+    names += ["far/secret.png"]
     document = {
         "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
         "annotations": [
@@ -194,6 +199,8 @@ def test_paths_never_lead_out_of_the_source(tmp_path: Path) -> None:
         rows = {row["annotation"]: row["reason"] for row in csv.DictReader(file) if row["annotation"]}
     assert len(read_manifest(tmp_path / "d")) == 1
     assert set(rows) == {str(number) for number in range(1, len(names))}
+    linked = {rows.pop(str(names.index(name))) for name in ("link.png", "far/secret.png")}
+    assert all(f"is behind a symbolic link out of {source}" in reason for reason in linked), linked
     assert all("is not in" in reason or "no picture is named" in reason for reason in rows.values()), rows
 
 
@@ -299,6 +306,94 @@ def test_a_picture_missing_from_its_folder_is_not_another_of_its_name(tmp_path: 
     assert "its picture train/b.png is not in" in row["reason"]
 
 
+def test_pictures_of_one_name_are_those_of_the_subset_that_the_file_is_called_by(tmp_path: Path) -> None:
+    """As CVAT exports a project: annotations/instances_train.json names frame_000000.png of images/train."""
+    (tmp_path / "s/annotations").mkdir(parents=True)
+    for number, subset in enumerate(("train", "val"), 1):
+        write_image(tmp_path / "s/images" / subset / "a.png", photograph(number))
+        coco_of(tmp_path / "s/annotations", [{"id": 1, "file_name": "a.png"}])
+        (tmp_path / "s/annotations/instances.json").rename(tmp_path / f"s/annotations/instances_{subset}.json")
+    assert prepare([tmp_path / "s"], tmp_path / "d").accepted == 2
+    assert [item.id for item in read_manifest(tmp_path / "d")] == ["s_images-train-a", "s_images-val-a"]
+    (tmp_path / "s/images/train/a.png").rename(tmp_path / "s/images/train/b.png")
+    prepare([tmp_path / "s"], tmp_path / "d")
+    (row,) = rows(tmp_path / "d")
+    assert row["file"].endswith("instances_train.json")
+    assert "its picture a.png is not in" in row["reason"]
+
+
+def test_a_picture_found_elsewhere_than_the_others_is_told(tmp_path: Path) -> None:
+    for name in ("a.png", "old/b.png"):
+        write_image(tmp_path / "s" / name, photograph(len(name)))
+    prepare(
+        [coco_of(tmp_path / "s", [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}])], tmp_path / "d"
+    )
+    (row,) = rows(tmp_path / "d")
+    assert (row["action"], row["reason"]) == (
+        "repaired",
+        f"its picture is not at b.png: took {tmp_path / 's/old/b.png'}",
+    )
+
+
+@pytest.mark.parametrize("there", ["IMG_1.jpg", "Mu\u0308ller.JPG"])
+@pytest.mark.parametrize("named", ["{}", "images/{}", "C:\\photos\\{}"])
+def test_names_that_another_system_takes_for_the_same(tmp_path: Path, there: str, named: str) -> None:
+    """Windows heeds no case, and macOS writes an accent as a character of its own."""
+    write_image(tmp_path / "s/images" / there, photograph(1))
+    name = unicodedata.normalize("NFC", there).replace("jpg", "JPG").replace("M", "m")
+    if (tmp_path / "s/images" / name).exists():
+        pytest.skip("this system takes them for the same itself")
+    written = named.format(name)
+    prepare([coco_of(tmp_path / "s", [{"id": 1, "file_name": written}])], tmp_path / "d")
+    (row,) = rows(tmp_path / "d")
+    assert (row["action"], row["reason"]) == (
+        "repaired",
+        f"its picture is not at {written}: took {tmp_path / 's/images' / there}",
+    )
+
+
+def test_a_picture_missing_from_its_dataset_is_not_another_datasets(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    annotated(source, "good.png", good())
+    described(source, "a.png", good())
+    annotated(tmp_path / "other", "a.png", polygon(*SQUARE["exterior"][:3]))
+    (tmp_path / "other/ds1").rename(source / "ds2")
+    assert run(source, tmp_path / "d")["a"] == ("rejected", f"its picture {source / 'ds1/img/a.png'} is missing")
+    (item,) = (each for each in read_manifest(tmp_path / "d") if each.id.endswith("a"))
+    assert np.count_nonzero(read_matte(item.mask)) == 136  # half of the square: its own annotation
+
+
+def labelme_of(file: Path, name: str, corner: int, data: bytes = b"") -> None:
+    """A file of labelme with a square from (0, 0) to (corner, corner), of a picture of 64x48."""
+    shape = {"label": "person", "points": [[0, 0], [corner, corner]], "shape_type": "rectangle"}
+    document = {"shapes": [shape], "imagePath": name, "imageHeight": 48, "imageWidth": 64}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document | {"imageData": base64.b64encode(data).decode() or None}))
+
+
+def test_a_picture_missing_beside_its_file_is_not_another_folders(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    for name in ("monday/b.png", "tuesday/a.png"):
+        write_image(source / name, photograph(len(name)))
+    labelme_of(source / "monday/a.json", "a.png", 9)
+    labelme_of(source / "monday/b.json", "b.png", 9)
+    labelme_of(source / "tuesday/a.json", "a.png", 19)
+    prepare([source], tmp_path / "d")
+    (row,) = rows(tmp_path / "d")
+    assert row["reason"] == f"its picture {source / 'monday/a.png'} is missing"
+    areas = {item.id: np.count_nonzero(read_matte(item.mask)) for item in read_manifest(tmp_path / "d")}
+    assert areas == {"s_monday-b": 100, "s_tuesday-a": 400}
+
+
+def test_a_picture_inside_its_file_is_taken_before_another_of_its_name(tmp_path: Path) -> None:
+    write_image(tmp_path / "s/a.png", photograph(1))
+    write_image(tmp_path / "inside.png", photograph(2))
+    labelme_of(tmp_path / "s/deep/a.json", "a.png", 9, (tmp_path / "inside.png").read_bytes())
+    prepare([tmp_path / "s"], tmp_path / "d")
+    (item,) = read_manifest(tmp_path / "d")
+    assert item.image.read_bytes() == (tmp_path / "inside.png").read_bytes()
+
+
 def test_run_lengths_of_another_picture_are_refused(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         write_image(tmp_path / "s" / name, photograph(ord(name[0])))
@@ -339,8 +434,12 @@ def test_a_filter_that_leaves_nothing_leaves_the_dataset(tmp_path: Path) -> None
     source = coco.write(tmp_path / "c", items(tmp_path / "p", 5), "runs")
     prepare([source], tmp_path / "d")
     before = (tmp_path / "d/manifest.csv").read_bytes()
-    for settings in (Settings(coverage=(0.99, 1.0)), Settings(only_sources=("nope",))):
-        with pytest.raises(DatasetError, match="all were filtered out"):
+    for settings, reason in (
+        (Settings(coverage=(0.99, 1.0)), "all were filtered out"),
+        (Settings(only_sources=("c", "nope")), "--only-sources nope: there is none; there are c"),
+        (Settings(group_by=r"subjct\d"), "--group-by .*: matches no picture's path, such as c/images/000.png"),
+    ):
+        with pytest.raises(DatasetError, match=reason):
             prepare([source], tmp_path / "d", settings)
         assert (tmp_path / "d/manifest.csv").read_bytes() == before
         assert all(item.image.is_file() and item.mask.is_file() for item in read_manifest(tmp_path / "d"))
@@ -370,6 +469,24 @@ def test_prepared_datasets_that_are_broken(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("licence", "license"))
     with pytest.raises(DatasetError, match="column 'licence' is missing"):
         prepare([tmp_path / "header/d"], tmp_path / "again2")
+
+
+@pytest.mark.parametrize("notation", ["auto", "coco"])
+def test_an_archive_is_to_be_unpacked(tmp_path: Path, notation: str) -> None:
+    (tmp_path / "s").mkdir()
+    archive = shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path / "s")
+    with pytest.raises(DatasetError, match=r"export\.zip: is an archive; unpack it and name the folder"):
+        prepare([Path(archive)], tmp_path / "d", Settings(notation))
+
+
+def test_an_unfinished_dataset_is_no_source(tmp_path: Path) -> None:
+    """Its pictures and masks would be taken for plain ones: half of them, their splits lost."""
+    prepare([coco.write(tmp_path / "c", items(tmp_path / "p", 5), "runs")], tmp_path / "d")
+    (tmp_path / "d/manifest.csv").rename(tmp_path / "d/.manifest.old.csv")
+    (tmp_path / "d" / STATE).touch()
+    with pytest.raises(DatasetError, match="a prepare into it has not finished; run that again"):
+        prepare([tmp_path / "d"], tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_roots_by_other_names(tmp_path: Path) -> None:

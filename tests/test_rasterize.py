@@ -403,6 +403,40 @@ def test_an_alpha_channel_is_the_matte_unless_the_levels_are(tmp_path: Path) -> 
     assert read(MaskFile(file, is_matte=True)) == ([[9, 9, 9]], "")
 
 
+def test_an_opaque_alpha_channel_is_no_matte(tmp_path: Path) -> None:
+    pixels = [[[0, 0, 0, 255], [255, 255, 255, 255]]]
+    assert read(saved(tmp_path / "a.png", pixels)) == ([[0, 255]], "")
+    data = png(Image.fromarray(np.array(pixels, np.uint8)))
+    assert rasterize(Bitmap(encoded(data), 0, 0), 1, 2)[0].tolist() == [[0, 255]]
+    # Supervisely's bitmaps are cut to the object, which may fill all of it.
+    packed = Bitmap(encoded(zlib.compress(data)), 0, 0, deflated=True)
+    assert rasterize(packed, 1, 2)[0].tolist() == [[255, 255]]
+
+
+def palette(file: Path, colours: list[int]) -> MaskFile:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette(colours)
+    picture.putdata([0, 1])
+    picture.save(file)
+    return MaskFile(file)
+
+
+def test_a_palette_of_black_and_white_numbers_them_as_it_likes(tmp_path: Path) -> None:
+    file, black, white = tmp_path / "a.png", [0, 0, 0], [255, 255, 255]
+    assert read(palette(file, white + black)) == ([[255, 0]], "")
+    assert read(palette(file, black + white)) == ([[0, 255]], "")
+    assert read(palette(file, white + white)) == ([[255, 255]], "")
+    note = "level 1 read as the object, 0 as the rest"
+    assert read(palette(file, [*white, 128, 0, 0])) == ([[0, 255]], note)
+    assert read(MaskFile(palette(file, white + black).path, values=[1])) == ([[0, 255]], "")
+
+
+@pytest.mark.parametrize("chosen", [{"values": [255]}, {"colours": [(255, 0, 0)]}])
+def test_levels_of_a_jpeg_are_not_exact(tmp_path: Path, chosen: dict[str, Any]) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.jpg")
+    assert "make it a PNG" in refusal(MaskFile(tmp_path / "a.jpg", **chosen), 8, 8)
+
+
 def test_a_mask_file_of_another_size(tmp_path: Path) -> None:
     shape = saved(tmp_path / "a.png", [[0, 255, 255]])
     assert refusal(shape, 3, 1) == "the mask is 3x1, the picture 1x3"

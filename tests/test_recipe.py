@@ -131,6 +131,7 @@ def test_the_last_of_two_counts() -> None:
         ("size=100", "size=100: want a multiple of 32"),
         ("size=0", "multiple of 32"),
         ("input_size=250", "multiple of 32"),
+        ("size=99968", "size=99968: want a multiple of 32 up to 4096"),
         ("batch=0", "batch=0: want 1 or more"),
         ("epochs=0", "1 or more"),
         ("cache_side=0", "1 or more"),

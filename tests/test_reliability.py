@@ -19,7 +19,7 @@ import figureground
 from annotated import coco
 from annotated.photographs import items
 from figureground.data.manifest import read_manifest
-from figureground.data.prepare import STATE
+from figureground.data.reading import STATE
 from scenes import GREEN, plain
 from training_data import write_dataset
 from videos import H264, make_video, read_film
@@ -101,6 +101,19 @@ def test_a_worker_killed_for_its_memory_is_told_and_the_next_run_goes_on(tmp_pat
     assert (tmp_path / "d" / STATE).exists()
     assert subprocess.run(line, capture_output=True).returncode == 0
     assert len(read_manifest(tmp_path / "d")) == 100
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells a process's children under /proc")
+def test_workers_end_with_a_prepare_that_is_killed(tmp_path: Path) -> None:
+    """By itself, as by the kernel: not with its group, as by a terminal."""
+    source = coco.write(tmp_path / "c", items(tmp_path / "p", 100, ".jpg", 320, 240), "runs")
+    line = [*COMMAND, "prepare", str(source), "--output", str(tmp_path / "d")]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: len(list((tmp_path / "d").glob("masks/*.png"))) > 5, process)
+        if not any(is_worker(child) for child in children(process.pid)):
+            pytest.skip("one core: no workers")
+        process.kill()
+        process.communicate(timeout=60)  # ends when nobody holds its stderr any more: the workers do while they live
 
 
 READ_ONLY = 'mount --bind d d && mount -o remount,bind,ro d && ! touch d/x 2>/dev/null && exec "$@"'

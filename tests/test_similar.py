@@ -19,10 +19,16 @@ from scipy.spatial.distance import pdist, squareform
 from skimage import data
 
 from figureground.arrays import Frame
-from figureground.data.similar import NEAR, components, near_duplicates, perceptual_hash
+from figureground.data.similar import NEAR, components, linked, near_blocks, perceptual_hash
 from figureground.errors import ArrayError
 
 Hashes = NDArray[np.uint64]
+
+
+def near_duplicates(hashes: Hashes, distance: int = NEAR) -> NDArray[np.int64]:
+    """All pairs of `near_blocks`, sorted."""
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *near_blocks(hashes, distance)])
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def bits(hashes: Hashes) -> NDArray[np.uint8]:
@@ -149,6 +155,14 @@ def test_components_are_those_of_scipy(seed: int, count: int, links: int) -> Non
     _, labels = connected_components(graph, directed=False)
     smallest = np.array([np.flatnonzero(labels == label)[0] for label in labels])
     np.testing.assert_array_equal(components(count, pairs), smallest)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(0, 60))
+def test_links_in_blocks_are_those_of_all_at_once(seed: int, count: int, links: int) -> None:
+    pairs = np.random.default_rng(seed).integers(0, count, (links, 2))
+    for size in (1, 7, 60):
+        blocks = (pairs[start : start + size] for start in range(0, links, size))
+        np.testing.assert_array_equal(linked(count, blocks), components(count, pairs))
 
 
 def test_components_of_a_long_chain_in_any_order() -> None:

@@ -173,6 +173,13 @@ def test_rows_of_a_picture_may_stand_apart(tmp_path: Path, header: str) -> None:
     assert via.claims(Path("x.csv"), lines[0] + "\n", Path())
 
 
+def test_rows_that_were_cut_off_are_told_by_their_number(tmp_path: Path) -> None:
+    row = 'a.jpg,1,"{}",2,%s,"{""name"":""circle"",""cx"":9,""cy"":9,""r"":4}","{}"'
+    for numbers, partial in (("01", False), ("0", True)):
+        (picture,), _ = read("\n".join([writer.HEADER, *(row % number for number in numbers)]), tmp_path)
+        assert (len(picture.objects), picture.partial) == (len(numbers), partial)
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

@@ -29,10 +29,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     On any exception, Ctrl-C included, the temporary file is removed and `path` is left as it was.
 
     Raises:
-        OutputError: the folder cannot be made or written, or `path` is one itself.
+        OutputError: the folder cannot be made or written, or `path` is one itself, or a pipe or device.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; choose another name")
+    _check_regular(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
@@ -48,6 +49,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_regular(path: Path) -> None:
+    if os.path.exists(path) and not os.path.isfile(path):  # renaming would put a file in the place of /dev/null
+        raise OutputError(f"{path}: is no regular file; choose another name")
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -72,3 +78,15 @@ def check_writable(folder: Path) -> None:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another --output"
         ) from error
+
+
+def check_file(path: Path, example: str) -> None:
+    """Find out before the work that `path` cannot be written; `example` is the name of a file such as it.
+
+    Raises:
+        OutputError: it is a folder, a pipe or a device, or files cannot be made in its folder.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name the file to write, as in {path / example}")
+    _check_regular(path)
+    check_writable(path.parent)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli_data import Dataset
-from figureground.errors import OutputError
 from figureground.terminal import Json, complain, ctrl_c_waits, needs, progress_bar
 
 if TYPE_CHECKING:
@@ -41,10 +40,13 @@ def augment(
     ] = None,
 ) -> int:
     """Draw what training sees: pictures of a dataset and augmented samples of each, their masks outlined."""
-    from figureground.images import write_image
+    from figureground.atomic import check_file
+    from figureground.images import check_suffix, write_image
     from figureground.training.config import read_recipe
     from figureground.training.grid import augmented_grid
 
+    check_file(output, "grid.png")
+    check_suffix(output)
     write_image(output, augmented_grid(dataset, read_recipe(recipe, settings or []), count, variations))
     print(output)
     return 0
@@ -181,16 +183,14 @@ def evaluate(
     as_json: Json = False,
 ) -> int:
     """Measure a model on a dataset, by source: masks, alphas, calibration, time; or how steady it is on a video."""
-    from figureground.atomic import check_writable
+    from figureground.atomic import check_file
     from figureground.evaluation import compare, report, streams, tables
 
     in_motion = streams.is_stream(dataset)
     with needs("train"):
         template = report.load_template(in_motion) if output else None  # what is missing is told before the work
     if output:
-        if output.is_dir():
-            raise OutputError(f"{output}: is a folder; name the file to write, as in {output / 'report.html'}")
-        check_writable(output.parent)
+        check_file(output, "report.html")
     models = compare.open_models([model, *(peer or [])])
     with progress_bar("pictures/s") as bar:
         tasks = {name: bar.add_task(name, total=None) for name in models}

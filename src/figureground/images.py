@@ -179,6 +179,19 @@ def has_levels(path: Path) -> bool:
         return picture.mode in ("P", "1", "L", "LA", *_DEEP)
 
 
+def is_black_and_white(path: Path) -> bool:
+    """Whether a palette picture uses no colour but black and white, whichever number each may have there.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with opened(path) as picture:
+        if picture.mode != "P":
+            return False
+        used = picture.convert("RGB").getcolors(2)
+        return used is not None and all(colour in ((0, 0, 0), (255, 255, 255)) for _, colour in used)
+
+
 def _to_8_bits(picture: Image.Image) -> NDArray[np.uint8]:
     # Pillow's own conversion cuts off at 255 instead of scaling.
     return np.clip(np.asarray(picture, np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)

@@ -20,12 +20,17 @@ def account(result: Prepared) -> str:
     others = ", ".join(f"{printable(name)} {number}" for name, number in list(result.other_classes.items())[:6])
     told = (
         (sum(result.other_classes.values()), f"annotations of other classes ({others})"),
-        (result.incomplete, "pictures on which somebody was rejected, others not: their masks may miss people"),
+        (result.incomplete, "pictures some of whose people were rejected or lost: their masks may miss people"),
         (result.empty, "pictures of nobody: their masks are empty"),
         (result.ignored, "regions to ignore, left as background"),
         (result.without_annotation, "pictures that no usable annotation names, not taken"),
         (result.other_sources, "pictures of other sources, not taken"),
         (result.out_of_coverage, "pictures outside --coverage, not taken"),
         (result.near_duplicates, "pictures kept with near-duplicates of theirs on one side of the split"),
+        (result.ungrouped, "pictures in whose path --group-by finds no group: each is one by itself"),
     )
-    return "\n".join(lines + [f"{number:>8}  {what}" for number, what in told if number])
+    lines += [f"{number:>8}  {what}" for number, what in told if number]
+    lines += [f"no annotation is of class {name}" for name in result.missing_classes]
+    return "\n".join(
+        lines + [f"{name}: none of its annotations is of a class asked for" for name in result.sources_of_nobody]
+    )

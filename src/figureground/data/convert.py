@@ -17,10 +17,10 @@ from figureground.arrays import Frame
 from figureground.atomic import atomic_path
 from figureground.data.json_stream import read_json
 from figureground.data.rasterize import rasterize
-from figureground.data.records import Action, Object, Picture, Problem
+from figureground.data.records import Action, MaskFile, Object, Picture, Problem
 from figureground.data.similar import perceptual_hash
 from figureground.errors import DatasetError, FigureGroundError, OutputError
-from figureground.images import EXTENSIONS, format_suffix, read_image, stored_size, turn, write_image
+from figureground.images import EXTENSIONS, format_suffix, picture_size, read_image, stored_size, turn, write_image
 
 Matte = NDArray[np.uint8]
 
@@ -37,7 +37,7 @@ class Outcome:
     sha256: str = ""
     look: list[int] = field(default_factory=list)  # its perceptual hash
     empty: bool = False  # nobody is on it
-    incomplete: bool = False  # somebody on it was rejected
+    incomplete: bool = False  # somebody on it was rejected, or may be lost with the rest of a broken file
     accepted: int = 0
     left_out: str = ""  # why, if by the caller's wish
     problems: list[Problem] = field(default_factory=list)
@@ -84,7 +84,7 @@ def _convert(picture: Picture, name: str, dataset: Path, coverage: tuple[float, 
         outcome.left_out = f"coverage {share:.4f} outside {coverage[0]:g} to {coverage[1]:g}"
         return
     outcome.coverage, outcome.empty = round(share, 4), not matte.any()
-    outcome.incomplete = any(problem.action == "rejected" for problem in outcome.problems)
+    outcome.incomplete = picture.partial or any(problem.action == "rejected" for problem in outcome.problems)
     _write(image, matte, name, dataset, outcome)
 
 
@@ -122,6 +122,8 @@ def _matte(picture: Picture, image: _Image, outcome: Outcome) -> Matte | None:
     """The union of the objects, as the turned picture is; None if no object could be used though there are some."""
     height, width = image.frame.shape[:2]
     stated = (picture.width or width, picture.height or height)
+    if _masked_as_stored(picture, image):
+        stated = image.stored
     as_stored = stated == image.stored and stated != (width, height)
     if stated != (width, height) and not as_stored:
         got = f"{stated[0]}x{stated[1]}"
@@ -133,6 +135,14 @@ def _matte(picture: Picture, image: _Image, outcome: Outcome) -> Matte | None:
     if picture.objects and not used:
         return None
     return turn(matte, image.orientation) if as_stored else matte
+
+
+def _masked_as_stored(picture: Picture, image: _Image) -> bool:
+    """Whether a mask file, which states no size beside its own, is of the picture as it is stored."""
+    if image.orientation == 1 or picture.width or picture.height:
+        return False
+    files = [item.shape.path for item in picture.objects if isinstance(item.shape, MaskFile)]
+    return bool(files) and all(picture_size(file) == image.stored for file in files)
 
 
 def _add(item: Object, matte: Matte, picture: Picture, outcome: Outcome) -> bool:

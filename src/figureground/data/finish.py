@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 
 from figureground.atomic import atomic_path
 from figureground.data.json_stream import read_json
+from figureground.data.labels import is_wanted
 from figureground.data.manifest import COLUMNS, SPLITS
-from figureground.data.similar import components, near_duplicates
+from figureground.data.similar import linked, near_blocks
 from figureground.data.splits import Placing, common_group, common_split, split_of
 from figureground.data.state import State
 from figureground.errors import DatasetError
@@ -32,7 +34,7 @@ class Prepared:
 
     pictures: dict[str, dict[str, int]]  # by source and split
     empty: int  # pictures of them without any object
-    incomplete: int  # pictures of them with a rejected object beside others
+    incomplete: int  # pictures of them with a rejected object beside others, or of a file cut off
     accepted: int  # annotations
     repaired: int
     rejected: int
@@ -42,6 +44,9 @@ class Prepared:
     out_of_coverage: int  # pictures
     without_annotation: int  # pictures that no annotation file names
     near_duplicates: int  # pictures grouped with another for their looks
+    ungrouped: int  # pictures in whose path --group-by finds no group
+    missing_classes: list[str]  # asked for, but no annotation is of them
+    sources_of_nobody: list[str]  # whose annotations are all of other classes
     reasons: dict[str, int]  # why annotations were repaired or rejected, most frequent first
     rejects: str  # the path of rejects.csv
 
@@ -51,8 +56,8 @@ def is_ours(dataset: Path) -> bool:
     return "prepared_by" in _described(dataset)
 
 
-def finish(state: State, dataset: Path, placing: Placing, sources: list[Path]) -> Prepared:
-    """Place every picture and write manifest.csv, rejects.csv and dataset.json.
+def finish(state: State, dataset: Path, placing: Placing, sources: list[Path], classes: tuple[str, ...]) -> Prepared:
+    """Place every picture and write manifest.csv, rejects.csv and dataset.json; `classes` should be found.
 
     Raises:
         DatasetError: no picture could be used.
@@ -62,30 +67,36 @@ def finish(state: State, dataset: Path, placing: Placing, sources: list[Path]) -
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(REJECTS)
         writer.writerows([printable(part) for part in row] for row in state.problems())
-    near = _place(state, placing)
+    near, ungrouped = _place(state, placing)
+    result = _summary(state, dataset, classes, near, ungrouped)
     if not state.written():
         if (dataset / _OLD).exists():
             (dataset / _OLD).replace(dataset / "manifest.csv")
-        raise DatasetError(f"no picture could be used: {_why_empty(state, _summary(state, dataset, {}, near))}")
+        raise DatasetError(f"no picture could be used: {_why_empty(state, result)}")
     pictures, licences = _write_manifest(state, dataset)
     _write_description(dataset, pictures, licences, sources)
     _remove_stale(state, dataset)
-    return _summary(state, dataset, pictures, near)
+    return replace(result, pictures=pictures)
 
 
-def _place(state: State, placing: Placing) -> int:
-    """Give every picture its group and split; the number of pictures grouped for their looks alone."""
-    numbers, groups, splits = list[int](), list[str](), list[str]()
+def _place(state: State, placing: Placing) -> tuple[int, int]:
+    """Give every picture its group and split.
+
+    Returns:
+        The number of pictures grouped for their looks alone, and of those that --group-by should have grouped.
+    """
+    numbers, groups, splits, ungrouped = list[int](), list[str](), list[str](), 0
     looks = np.empty((state.written(), 4), np.uint64)
     for number, look in state.looks():
         path, picture = state.origin(number)
         looks[len(numbers)] = look
         numbers.append(number)
-        groups.append(placing.group(path) or picture.group or path)
+        group = placing.group(path) or picture.group
+        ungrouped += placing.pattern is not None and not group
+        groups.append(group or path)
         splits.append(picture.split if placing.keep else "")
-    pairs = near_duplicates(looks)
     members = defaultdict[int, list[int]](list)
-    for index, component in enumerate(components(len(numbers), np.concatenate([pairs, _same(groups)]))):
+    for index, component in enumerate(linked(len(numbers), chain([_same(groups)], near_blocks(looks)))):
         members[int(component)].append(index)
     for indices in members.values():
         group = common_group({groups[index] for index in indices})
@@ -93,7 +104,8 @@ def _place(state: State, placing: Placing) -> int:
         split = common_split(given) if given else split_of(group, placing.shares)
         for index in indices:
             state.place(numbers[index], group, split)
-    return sum(len(set(map(groups.__getitem__, indices))) for indices in members.values()) - len(members)
+    near = sum(len(set(map(groups.__getitem__, indices))) for indices in members.values()) - len(members)
+    return near, ungrouped
 
 
 def _same(groups: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -129,10 +141,12 @@ def printable(value: object) -> str:
     return "".join(part if part.isprintable() else repr(part)[1:-1] for part in text)
 
 
-def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], near: int) -> Prepared:
-    fates = defaultdict[str, Counter[str]](Counter)
-    for _, label, fate, number in state.counts():
+def _summary(state: State, dataset: Path, classes: tuple[str, ...], near: int, ungrouped: int) -> Prepared:
+    fates, sources = defaultdict[str, Counter[str]](Counter), defaultdict[str, set[str]](set)
+    for source, label, fate, number in state.counts():
         fates[fate][label] += number
+        sources[source].add(fate)
+    found = [*fates["wanted"], *fates["broken"]]
     accepted = out = empty = incomplete = 0
     for outcome in state.outcomes():
         empty += outcome.empty
@@ -140,7 +154,7 @@ def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], n
         accepted += outcome.accepted if outcome.image else 0
         out += bool(outcome.left_out)
     return Prepared(
-        pictures=pictures,
+        pictures={},
         empty=empty,
         incomplete=incomplete,
         accepted=accepted,
@@ -152,6 +166,11 @@ def _summary(state: State, dataset: Path, pictures: dict[str, dict[str, int]], n
         out_of_coverage=out,
         without_annotation=fates["no annotation"].total(),
         near_duplicates=near,
+        ungrouped=ungrouped,
+        missing_classes=[name for name in classes if not any(is_wanted(label, [name]) for label in found)],
+        sources_of_nobody=[
+            name for name, said in sources.items() if "other" in said and not said & {"wanted", "broken"}
+        ],
         reasons=state.reasons(),
         rejects=str(dataset / "rejects.csv"),
     )
@@ -217,6 +236,6 @@ def _remove_stale(state: State, dataset: Path) -> None:
 
 
 def _named(manifest: Path) -> set[str]:
-    with manifest.open(newline="", encoding="utf-8") as file:
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
         names = {row[column] for row in csv.DictReader(file) for column in ("image", "mask")}
     return {name for name in names if Path(name).parent.as_posix() in ("images", "masks")}

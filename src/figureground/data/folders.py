@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -84,6 +85,11 @@ def pictures_called(stem: str, folder: Path) -> list[Path]:
     return found
 
 
+def _folded(name: str) -> str:
+    """A name as file systems compare it that heed neither case nor how accents are written."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 class Finder:
     """Finds the pictures that annotations name, inside one source only."""
 
@@ -94,9 +100,9 @@ class Finder:
     def find(self, name: str, file: Path) -> tuple[Path, str]:
         """Where the picture called `name` in the annotation file `file` is, and what had to be mended to find it.
 
-        Looks where the name leads from the annotation file, from the source's root, and in the customary
-        folders beside them. A name whose own folder is nowhere in the source, as of another machine, or that has
-        none, is looked for everywhere in it.
+        Looks where the name leads from the annotation file, from the source's root, in the customary folders
+        beside them, and in those of the subset that the file's name ends with. A name whose own folder is nowhere in
+        the source, as of another machine, or that has none, is looked for everywhere in it.
 
         Raises:
             DatasetError: it is not in the source, or there are several.
@@ -110,18 +116,30 @@ class Finder:
         found = next(filter(self.holds, paths), None)
         if found:
             return found, ""
-        if len(parts) > 1 and any(os.path.isdir(path.parent) and path.is_relative_to(self._root) for path in paths):
-            raise DatasetError(f"its picture {name[:200]} is not in {self._root}")
-        path = self._by_name(parts, name)
-        return path, f"its picture is not at {name[:200]}: took {path}" if len(parts) > 1 else ""
+        if any(os.path.isfile(path) and path.is_relative_to(self._root) for path in paths):
+            raise DatasetError(f"its picture {name[:200]} is behind a symbolic link out of {self._root}: not followed")
+        subset = file.stem.partition("_")[2]
+        here = [path.parent for path in paths if len(parts) > 1 or (subset and path.parent.name == subset)]
+        if any(os.path.isdir(folder) and folder.is_relative_to(self._root) for folder in here):
+            path = self._one_of([path for path in self._called(parts[-1]) if path.parent in here], name)
+        else:
+            path = self._by_name(parts, name)
+        is_elsewhere = len(parts) > 1 or path.name != parts[-1] or file.parent in self._folders
+        return path, f"its picture is not at {name[:200]}: took {path}" if is_elsewhere else ""
+
+    def led_to(self, name: str, file: Path) -> Path | None:
+        """The picture that `name` leads to from the folder of the annotation file `file`, if there is one."""
+        path = Path(os.path.normpath(file.parent / name.replace("\\", "/")))
+        return path if name and self.holds(path) else None
 
     def _bases(self, file: Path) -> Iterator[Path]:
         for folder in dict.fromkeys((file.parent, self._root, file.parent.parent)):
             if not folder.is_relative_to(self._root):
                 continue
-            yield folder
-            for beside in BESIDE:
-                yield folder / beside
+            for within in dict.fromkeys(("", file.stem.partition("_")[2])):  # instances_train.json: images/train
+                yield folder / within
+                for beside in BESIDE:
+                    yield folder / beside / within
 
     def holds(self, path: Path) -> bool:
         """Whether `path` is a regular file in the source, links followed."""
@@ -130,24 +148,37 @@ class Finder:
         return os.path.isfile(path) and Path(os.path.realpath(path)).is_relative_to(self._real)
 
     def _by_name(self, parts: list[str], name: str) -> Path:
-        found = [path for path in self._pictures.get(parts[-1], []) if self.holds(path)]
+        found = self._called(parts[-1])
         for length in range(2, len(parts) + 1):  # the more of its folders agree, the better
             if len(found) < 2:
                 break
             tail = tuple(parts[-length:])
             found = [path for path in found if path.parts[-length:] == tail] or found
+        return self._one_of(found, name)
+
+    def _called(self, name: str) -> list[Path]:
+        """The pictures of this name; if there are none, those that other systems take for it."""
+        found = [path for path in self._pictures.get(_folded(name), []) if self.holds(path)]
+        return [path for path in found if path.name == name] or found
+
+    def _one_of(self, found: list[Path], name: str) -> Path:
         if len(found) > 1:
             shown = " and ".join(str(path) for path in found[:3])
-            raise DatasetError(f"several pictures are called {parts[-1]}: {shown}; say which by its folder")
+            raise DatasetError(f"several pictures are called {found[0].name}: {shown}; say which by its folder")
         if not found:
             raise DatasetError(f"its picture {name[:200]} is not in {self._root}")
         return found[0]
 
     @cached_property
     def _pictures(self) -> dict[str, list[Path]]:
-        """Every picture of the source by its file name; made only when a name leads nowhere."""
+        """Every picture of the source by its folded file name; made only when a name leads nowhere."""
         found = defaultdict[str, list[Path]](list)
         for path in walk(self._root):
             if isinstance(path, Path) and is_picture(path):
-                found[path.name].append(path)
+                found[_folded(path.name)].append(path)
         return found
+
+    @cached_property
+    def _folders(self) -> set[Path]:
+        """The folders that hold pictures."""
+        return {path.parent for paths in self._pictures.values() for path in paths}

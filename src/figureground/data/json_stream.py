@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,8 +43,12 @@ def read_json(path: Path) -> Any:
     return value
 
 
-def stream_json(path: Path) -> Iterator[tuple[str, str | int, Any]]:
+def stream_json(path: Path, tell_key: Callable[[str], None] = lambda key: None) -> Iterator[tuple[str, str | int, Any]]:
     """The entries of a document's top-level object, or of its arrays there, one by one.
+
+    Args:
+        path: the file.
+        tell_key: called with each key of the top-level object as it comes, those of empty arrays too.
 
     Yields:
         (key, index, value): an element `value` of the array under `key`, or with index "" what else stands under
@@ -58,7 +62,7 @@ def stream_json(path: Path) -> Iterator[tuple[str, str | int, Any]]:
         first = window.peek()
         if first == "{":
             window.skip("{", "")
-            yield from _members(window)
+            yield from _members(window, tell_key)
         elif first == "[":
             yield from _elements(window, "")
         if window.peek():
@@ -80,7 +84,7 @@ def stream_lines(path: Path) -> Iterator[tuple[int, Any]]:
             yield line, window.value(f"line {line}")
 
 
-def _members(window: _Window) -> Iterator[tuple[str, str | int, Any]]:
+def _members(window: _Window, tell_key: Callable[[str], None]) -> Iterator[tuple[str, str | int, Any]]:
     if window.peek() == "}":
         window.skip("}", "")
         return
@@ -89,6 +93,7 @@ def _members(window: _Window) -> Iterator[tuple[str, str | int, Any]]:
         if not isinstance(key, str):
             raise JsonError(f"line {window.line()}", f"want a name in quotes, got {str(key)[:40]}")
         window.skip(":", key)
+        tell_key(key)
         if window.peek() == "[":
             yield from _elements(window, key)
         else:

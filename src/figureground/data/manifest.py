@@ -38,7 +38,7 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
     if split is not None and split not in SPLITS:
         raise DatasetError(f"{path}: no split {split!r}; use one of {', '.join(SPLITS)}")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first column
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
@@ -48,14 +48,16 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
         raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
     chosen = [item for item in items if split in (None, item.split)]
     if not chosen:
-        raise DatasetError(_nothing_in(split, path, len(items)))
+        raise DatasetError(_nothing_in(split, path, items))
     return chosen
 
 
-def _nothing_in(split: str | None, path: Path, rows: int) -> str:
+def _nothing_in(split: str | None, path: Path, items: list[Item]) -> str:
     again = f"figureground prepare {shlex.quote(str(path.parent))} --split TRAIN,VAL,TEST --output NEW"
-    mend = f"divide them anew:  {again}" if rows else "make a dataset with `figureground prepare`"
-    return f"{path}: no picture in split {split!r} ({rows} rows in all); {mend}"
+    mend = f"divide them anew:  {again}" if items else "make a dataset with `figureground prepare`"
+    if len(items) > 1 and len({item.group for item in items}) == 1:
+        mend = "all are of one group, as frames of one scene, which is not divided: prepare it with pictures of another"
+    return f"{path}: no picture in split {split!r} ({len(items)} rows in all); {mend}"
 
 
 def _item(dataset: Path, path: Path, line: int, row: dict[str, str]) -> Item:

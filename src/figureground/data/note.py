@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -61,8 +62,8 @@ class Note:
         kept = list[Object]()
         for item in objects:
             if not item.label or is_wanted(item.label, self._classes):
-                fate = "wanted"
                 kept.append(self._held(item))
+                fate = "wanted" if kept[-1].shape else "broken"
             else:
                 fate = "ignored" if is_ignored(item.label) else "other"
             self._state.count(source, item.label, fate)
@@ -70,15 +71,15 @@ class Note:
 
     def _found(self, picture: Picture) -> Picture:
         if picture.image:
+            if not os.path.lexists(picture.image):
+                raise DatasetError(f"its picture {picture.image} is missing")
             if not self._finder.holds(picture.image):
                 raise DatasetError(f"its picture {picture.image} is not in {self._source.root}")
             return replace(picture, embedded=False)
-        try:
-            image, mended = self._finder.find(picture.name, picture.file)
-        except DatasetError:
-            if picture.embedded:
-                return replace(picture, image=None)
-            raise
+        if picture.embedded:  # looked for elsewhere, it might be another of its name
+            image = self._finder.led_to(picture.name, picture.file)
+            return replace(picture, image=image, embedded=image is None)
+        image, mended = self._finder.find(picture.name, picture.file)
         objects = [replace(item, problem=_both(item.problem, mended)) for item in picture.objects]
         return replace(picture, image=image, embedded=False, objects=objects)
 

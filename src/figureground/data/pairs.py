@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from figureground.data.manifest import Item
 from figureground.data.measure import Measured
-from figureground.data.similar import components, near_duplicates
+from figureground.data.similar import linked, near_blocks
+
+_FARTHEST = 257  # bits: more than any two hashes differ in
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,17 @@ def entry_of(item: Item, dataset: Path) -> Entry:
 def find_pairs(entries: Sequence[Entry], measured: Sequence[Measured]) -> tuple[list[Pair], int]:
     """Find all pairs of a dataset: leaks first, then those of different groups, each the nearest first.
 
-    Of many equal files each is paired with the next in the manifest only; of a group that stands in several splits,
-    the first pictures of two splits. Beside the pairs, gives how many pictures repeat an earlier one, be it through
-    others.
+    Of many equal files each is paired with the next in the manifest only; of many near-duplicates, as of a video's
+    frames, each with the nearest before it in another split, in another group and in its own; of a group that stands
+    in several splits, the first pictures of two splits. Beside the pairs, gives how many pictures repeat an earlier
+    one, be it through others.
     """
-    near, identical = _near(measured), _identical(measured)
+    identical, nearest = _identical(measured), _Nearest(entries)
+    repeats = linked(len(measured), chain([np.array(identical, np.int64).reshape(-1, 2)], _near(measured, nearest)))
     kinds = dict.fromkeys(_shared_groups(entries), "shared group")
-    kinds |= dict.fromkeys(near, "near-duplicate") | dict.fromkeys(identical, "identical file")
+    kinds |= dict.fromkeys(nearest.pairs(), "near-duplicate") | dict.fromkeys(identical, "identical file")
     pairs = [_pair(kind, i, j, entries, measured) for (i, j), kind in sorted(kinds.items())]
-    first = components(len(measured), np.array([*near, *identical], np.int64).reshape(-1, 2))
-    return sorted(pairs, key=_rank), int((first != np.arange(len(measured))).sum())
+    return sorted(pairs, key=_rank), int((repeats != np.arange(len(measured))).sum())
 
 
 def _rank(pair: Pair) -> tuple[bool, bool, int]:
@@ -81,11 +85,39 @@ def _distance(first: Measured, second: Measured) -> int | None:
     return sum((a ^ b).bit_count() for a, b in zip(first.look.hash, second.look.hash, strict=True))
 
 
-def _near(measured: Sequence[Measured]) -> list[tuple[int, int]]:
-    rows = [row for row, each in enumerate(measured) if each.look is not None]
+def _near(measured: Sequence[Measured], nearest: _Nearest) -> Iterator[NDArray[np.int64]]:
+    """The near-duplicates, block by block, each shown to `nearest` on the way."""
+    rows = np.array([row for row, each in enumerate(measured) if each.look is not None], np.int64)
     joined = b"".join(each.look.hash for each in measured if each.look is not None)
-    pairs = near_duplicates(np.frombuffer(joined, np.uint64).reshape(-1, 4))
-    return [(rows[i], rows[j]) for i, j in pairs.tolist()]
+    hashes = np.frombuffer(joined, np.uint64).reshape(-1, 4)
+    for pairs in near_blocks(hashes):
+        distances = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1, dtype=np.int64)
+        nearest.add(rows[pairs], distances)
+        yield rows[pairs]
+
+
+class _Nearest:
+    """Of many pairs, each picture's nearest before it in another split, in another group and in its own."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._splits = np.unique([entry.split for entry in entries], return_inverse=True)[1]
+        self._groups = np.unique([entry.group for entry in entries], return_inverse=True)[1]
+        self._found = [np.full((2, len(entries)), _FARTHEST, np.int64) for _ in range(3)]  # distance, partner
+
+    def add(self, pairs: NDArray[np.int64], distances: NDArray[np.int64]) -> None:
+        first, second = pairs[:, 0], pairs[:, 1]
+        leaks = self._splits[first] != self._splits[second]
+        same = self._groups[first] == self._groups[second]
+        for found, chosen in zip(self._found, (leaks, ~leaks & ~same, ~leaks & same), strict=True):
+            chosen = chosen & (distances < found[0, second])
+            # Of what is assigned to one place, the last stays: the nearest, and of several the first in the manifest.
+            order = np.flatnonzero(chosen)[np.lexsort((-first[chosen], -distances[chosen]))]
+            found[:, second[order]] = distances[order], first[order]
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Those that were found, i < j."""
+        kept = [np.flatnonzero(found[0] < _FARTHEST) for found in self._found]
+        return [(int(found[1, row]), int(row)) for found, rows in zip(self._found, kept, strict=True) for row in rows]
 
 
 def _identical(measured: Sequence[Measured]) -> list[tuple[int, int]]:

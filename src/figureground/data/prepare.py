@@ -23,14 +23,13 @@ from figureground.data.convert import convert
 from figureground.data.finish import Prepared, finish, is_ours, printable, set_aside
 from figureground.data.folders import walk
 from figureground.data.note import Note
-from figureground.data.reading import AUTO, Source, open_source
+from figureground.data.reading import AUTO, STATE, Source, open_source
 from figureground.data.splits import Placing
 from figureground.data.state import State
 from figureground.data.workers import in_parallel
 from figureground.errors import DatasetError, OutputError
 from figureground.version import __version__
 
-STATE = ".prepare.sqlite"
 _FEW = 32  # pictures done sooner than processes begin
 _COMMIT_EVERY = 64  # pictures; what a killed run does again
 Progress = Callable[[str, int, int], None]  # step, pictures done, of how many (0: not known yet)
@@ -80,15 +79,18 @@ def prepare(
     settings, progress = settings or Settings(), progress or (lambda step, done, total: None)
     placing = Placing.parse(settings.split, settings.group_by)
     opened = [open_source(source, settings.classes, settings.notation) for source in sources]
+    if settings.classes != Settings().classes and all(source.notation == "prepared" for source in opened):
+        raise DatasetError(f"--classes {','.join(settings.classes)}: the masks of a prepared dataset have no classes")
     _check_place(opened, dataset)
     check_writable(dataset)
     dataset.mkdir(parents=True, exist_ok=True)
     state = State(dataset / STATE, _task(opened, settings))
     try:
-        _note(state, opened, settings, progress)
+        _note(state, opened, settings, placing, progress)
         set_aside(dataset)
         _convert(state, dataset, settings, progress)
-        result = finish(state, dataset, placing, list(sources))
+        named = settings.classes if all(source.has_labels for source in opened) else ()
+        result = finish(state, dataset, placing, list(sources), named)
     except sqlite3.OperationalError as error:
         raise OutputError(f"{state.path}: cannot be written ({error}); free space and run it again") from error
     except sqlite3.DatabaseError as error:
@@ -124,7 +126,7 @@ def _task(opened: Sequence[Source], settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def _note(state: State, opened: Sequence[Source], settings: Settings, progress: Progress) -> None:
+def _note(state: State, opened: Sequence[Source], settings: Settings, placing: Placing, progress: Progress) -> None:
     """Read every annotation file and keep its pictures, unless that has been done."""
     if state.recall("noted"):
         return
@@ -135,6 +137,7 @@ def _note(state: State, opened: Sequence[Source], settings: Settings, progress: 
         for done in note.take_all():
             progress("reading", done, 0)
     _check_found(state, settings.classes)
+    _check_heeded(state, settings, placing)
     state.remember("noted", True)
     state.commit()
 
@@ -147,15 +150,32 @@ def _unlike(name: str, taken: set[str]) -> str:
 
 
 def _check_found(state: State, classes: Sequence[str]) -> None:
-    """Refuse sources whose annotations are all of other classes: the dataset would be of nobody."""
+    """Refuse sources none of whose annotations can be used: the dataset would be of nobody."""
     counts = state.counts()
     others = Counter[str]()
     for _, label, fate, number in counts:
         if fate == "other":
             others[label] += number
-    if others and not any(fate == "wanted" for _, _, fate, _ in counts):
+    if any(fate == "wanted" for _, _, fate, _ in counts):
+        return
+    if others and not any(fate == "broken" and label for _, label, fate, _ in counts):
         shown = ", ".join(f"{printable(label)} ({number})" for label, number in others.most_common(8))
         raise DatasetError(f"no annotation of class {', '.join(classes)}; there are {shown}: choose with --classes")
+    lost = state.first_lost()
+    if lost and state.has_nobody():
+        where, reason = printable(f"{lost.file}, {lost.place}"), printable(lost.reason)
+        raise DatasetError(f"no annotation can be used, such as the one in {where}: {reason}")
+
+
+def _check_heeded(state: State, settings: Settings, placing: Placing) -> None:
+    """Refuse settings that would change nothing: they are misspelt."""
+    there = state.sources()
+    for name in settings.only_sources:
+        if name not in there:
+            raise DatasetError(f"--only-sources {name}: there is none; there are {', '.join(map(printable, there))}")
+    paths = list(state.paths()) if placing.pattern else []
+    if paths and not any(map(placing.group, paths)):
+        raise DatasetError(f"--group-by {settings.group_by}: matches no picture's path, such as {printable(paths[0])}")
 
 
 def _convert(state: State, dataset: Path, settings: Settings, progress: Progress) -> None:

@@ -18,10 +18,19 @@ from pycocotools import mask as coco
 
 from figureground.data.records import Bitmap, Ellipse, MaskFile, Point, Polygons, Rle, Shape
 from figureground.errors import DatasetError, ImageError
-from figureground.images import MAX_PIXELS, read_alpha, read_image, read_levels, read_matte
+from figureground.images import (
+    MAX_PIXELS,
+    format_suffix,
+    is_black_and_white,
+    read_alpha,
+    read_image,
+    read_levels,
+    read_matte,
+)
 
 Matte = NDArray[np.uint8]  # (H, W): 0 outside the object to 255 inside
 MAX_BITMAP = 64 << 20  # bytes of a PNG, unpacked from its zlib stream
+_PNG = b"\x89PNG"
 _MAX_LENGTH = 2_000_000  # pixels of outline; pycocotools takes some hundred bytes for each
 _FAR = 2.0  # a polygon is cut off this many pixels outside the picture
 
@@ -169,7 +178,7 @@ def _runs(shape: Rle) -> NDArray[np.uint8]:
 def _bitmap(shape: Bitmap) -> Matte:
     try:
         data = base64.b64decode(shape.data, validate=True)
-        if shape.deflated:
+        if shape.deflated and not data.startswith(_PNG):  # newer servers of Supervisely no longer pack it
             inflater = zlib.decompressobj()
             data = inflater.decompress(data, MAX_BITMAP)
             if inflater.unconsumed_tail:
@@ -180,9 +189,11 @@ def _bitmap(shape: Bitmap) -> Matte:
         raise DatasetError(f"the bitmap is no zlib stream ({error})") from error
     try:
         alpha = read_alpha(BytesIO(data))
-        if alpha is not None:
+        if alpha is not None and (shape.deflated or _says_something(alpha)):
             return alpha
         levels = read_levels(BytesIO(data))
+        if shape.is_soft and levels.ndim == 2:
+            return levels
         inside: NDArray[np.bool_] = np.any(levels, axis=2) if levels.ndim == 3 else levels > 0
         return inside.astype(np.uint8) * np.uint8(255)
     except ImageError as error:
@@ -212,6 +223,8 @@ def _mask_file(shape: MaskFile, height: int, width: int) -> tuple[Matte, str]:
 
 
 def _selected(shape: MaskFile) -> tuple[Matte, str]:
+    if (shape.values or shape.colours) and format_suffix(shape.path) == ".jpg":
+        raise DatasetError("is a JPEG, whose levels and colours are only nearly those that were saved: make it a PNG")
     if shape.values:
         levels = read_levels(shape.path)
         if levels.ndim == 3:
@@ -223,12 +236,17 @@ def _selected(shape: MaskFile) -> tuple[Matte, str]:
         inside = np.any([np.all(pixels == colour, axis=2) for colour in shape.colours], axis=0)
         return inside.astype(np.uint8) * np.uint8(255), ""
     alpha = None if shape.is_matte else read_alpha(shape.path)
-    return (alpha, "") if alpha is not None else _as_matte(shape)
+    return (alpha, "") if alpha is not None and _says_something(alpha) else _as_matte(shape)
+
+
+def _says_something(alpha: Matte) -> bool:
+    """Whether an alpha channel is not opaque all over, as programs add one to black and white masks too."""
+    return bool((alpha < 255).any())
 
 
 def _as_matte(shape: MaskFile) -> tuple[Matte, str]:
     """A mask file that nothing is said about: grey levels or two colours."""
-    if shape.is_matte:
+    if shape.is_matte or is_black_and_white(shape.path):  # programs that shrink files number the two as they like
         return read_matte(shape.path), ""
     levels = read_levels(shape.path)
     if levels.ndim == 3:

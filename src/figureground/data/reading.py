@@ -16,9 +16,11 @@ from figureground.data.records import Folder, Problem, Record
 from figureground.errors import DatasetError
 
 AUTO = "auto"
+STATE = ".prepare.sqlite"  # in a dataset whose `prepare` has not finished
 _SAMPLE = 4096  # characters of a file's beginning and end that tell its notation
 _TEXTS = (".json", ".ndjson", ".jsonl", ".xml", ".csv", ".txt")
-# Not annotations, by the tools that write them.
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+# Not annotations but beside them, by the tools that write them; unless they are some after all.
 _COMPANIONS = {"meta.json", "key_id_map.json", "obj_class_to_machine_color.json", "dataset.json", "rejects.csv"}
 
 
@@ -31,6 +33,11 @@ class Source:
     name: str
     notation: str
     classes: tuple[str, ...]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its annotations say of which class they are; masks are of those asked for."""
+        return self.notation not in ("masks", "voc", "prepared")
 
     def is_annotation(self, file: Path) -> bool:
         """Whether a file, by its path, holds annotations: a picture of masks does."""
@@ -48,6 +55,10 @@ def open_source(path: Path, classes: tuple[str, ...], notation: str = AUTO) -> S
     path = Path(os.path.normpath(path))
     if not os.path.exists(path):
         raise DatasetError(f"{path}: no such file or folder")
+    if path.suffix.lower() in _ARCHIVES and path.is_file():
+        raise DatasetError(f"{path}: is an archive; unpack it and name the folder")
+    if (path / STATE).exists() and not (path / "manifest.csv").exists():
+        raise DatasetError(f"{path}: a prepare into it has not finished; run that again before it is a source")
     root = path if path.is_dir() else path.parent
     if not path.is_dir() and root.name == "annotations":
         root = root.parent  # COCO keeps its pictures beside that folder
@@ -63,7 +74,7 @@ def read_source(source: Source) -> Iterator[Record]:
     for file in _files(source.path):
         if isinstance(file, Problem):
             yield file
-        elif file.name not in _COMPANIONS and (claims(file, _head(file), source.root) or _is_text_of(file, suffixes)):
+        elif claims(file, _head(file), source.root) or _is_text_of(file, suffixes):
             try:
                 yield from read(file, folder)
             except DatasetError as error:
@@ -74,7 +85,7 @@ def read_source(source: Source) -> Iterator[Record]:
 def _is_text_of(file: Path, suffixes: tuple[str, ...]) -> bool:
     """Whether a file that is not claimed is still one of the notation's, broken: nothing may be dropped silently."""
     suffix = file.suffix.lower()
-    if suffix not in suffixes or suffix not in _TEXTS:
+    if suffix not in suffixes or suffix not in _TEXTS or file.name in _COMPANIONS:
         return False
     return suffix != ".txt" or bool(pictures_called(file.stem, file.parent))
 
@@ -82,7 +93,7 @@ def _is_text_of(file: Path, suffixes: tuple[str, ...]) -> bool:
 def _detected(source: Path, root: Path) -> str:
     found = Counter[str]()
     for file in _files(source):
-        if isinstance(file, Path) and file.name not in _COMPANIONS:
+        if isinstance(file, Path):
             head = _head(file)
             found.update(name for name, (_, claims, _) in NOTATIONS.items() if claims(file, head, root))
     if not found:

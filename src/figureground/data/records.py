@@ -61,15 +61,17 @@ class Rle:
 
 @dataclass(frozen=True, slots=True)
 class Bitmap:
-    """A PNG in base64 (of its zlib stream, if `deflated`) whose corner is (left, top).
+    """A PNG in base64 (of its zlib stream, if `deflated` and it is one) whose corner is (left, top).
 
-    Its alpha channel is the object where it has one, else whatever is not 0.
+    Its alpha channel is the object where it has one (of a PNG that is not `deflated`, one with anything transparent),
+    else whatever is not 0, or if it `is_soft`, its grey levels.
     """
 
     data: str
     left: int
     top: int
     deflated: bool = False
+    is_soft: bool = False
     kind: Literal["bitmap"] = "bitmap"
 
 
@@ -78,8 +80,8 @@ class MaskFile:
     """A picture file of the object's pixels, as large as the picture.
 
     `values` are the palette indices or grey levels that are the object, `colours` its RGB colours. Without either
-    the file is an alpha: its alpha channel, or its grey levels. They are taken as they stand if `is_matte`, else a
-    file that seems to hold something else, such as class numbers, is refused or mended.
+    the file is an alpha: its alpha channel, if anything is transparent, or its grey levels. They are taken as they
+    stand if `is_matte`, else a file that seems to hold something else, such as class numbers, is refused or mended.
     """
 
     path: Path
@@ -115,6 +117,7 @@ class Picture:
     height: int | None = None
     image: Path | None = None  # where it is, if the notation says so beyond its name
     embedded: bool = False  # the picture is in the annotation file itself
+    partial: bool = False  # the file is broken: objects of it may be lost
     licence: str = ""
     # Only what has been prepared before knows these:
     id: str = ""

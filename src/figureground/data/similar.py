@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -51,12 +51,12 @@ def _digest(image: Frame) -> NDArray[np.uint64]:
     return np.frombuffer(digest.digest(), np.uint64).copy()
 
 
-def near_duplicates(hashes: NDArray[np.uint64], distance: int = NEAR) -> NDArray[np.int64]:
-    """Find the hashes that differ in at most `distance` bits, as (M, 2) int64 pairs i < j, sorted.
+def near_blocks(hashes: NDArray[np.uint64], distance: int = NEAR) -> Iterator[NDArray[np.int64]]:
+    """Find the hashes that differ in at most `distance` bits, as (M, 2) int64 pairs i < j, a million at most at a time.
 
     `hashes` is (N, 4) uint64, a row a picture. Equal hashes are linked in a chain, each to the next, and only the
     first of them is paired with others: a thousand copies give 999 pairs. Every pair is compared, a block at a time:
-    the memory grows with N and M, the time with N squared (100,000 pictures take some 20 seconds).
+    the memory grows with N, the time with N squared (100,000 pictures take some 20 seconds).
 
     Raises:
         ArrayError: not an (N, 4) uint64 array, or a distance below 0.
@@ -69,11 +69,10 @@ def near_duplicates(hashes: NDArray[np.uint64], distance: int = NEAR) -> NDArray
     ordered = hashes[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    equal = np.stack([order[:-1], order[1:]], axis=1)[~new[1:]]
+    yield np.stack([order[:-1], order[1:]], axis=1)[~new[1:]].astype(np.int64)
     firsts = np.sort(order[new])
-    close = [firsts[pairs] for pairs in _close(hashes[firsts], distance)]
-    pairs = np.concatenate([equal, *close]).astype(np.int64)
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    for pairs in _close(hashes[firsts], distance):
+        yield firsts[pairs].astype(np.int64)
 
 
 def _close(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[np.int64]]:
@@ -95,6 +94,16 @@ def _close_in_block(words: NDArray[np.uint64], top: int, left: int, distance: in
     i, j = i[ahead], j[ahead]
     exact = np.bitwise_count(words[:, i] ^ words[:, j]).sum(axis=0, dtype=np.int64)
     return np.stack([i, j], axis=1)[exact <= distance]
+
+
+def linked(count: int, blocks: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """As `components`, of pairs that come a block at a time, in memory that does not grow with their number."""
+    labels = np.arange(count, dtype=np.int64)
+    for pairs in blocks:
+        fresh = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+        if len(fresh):
+            labels = components(count, np.concatenate([np.stack([np.arange(count), labels], axis=1), fresh]))
+    return labels
 
 
 def components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

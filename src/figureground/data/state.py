@@ -101,18 +101,33 @@ class State:
         return json.loads(row[0]) if row else None
 
     def add_picture(self, name: str, source: str, path: str, picture: Picture) -> str:
-        """Take in a picture; "" or the annotation file that has named its image before."""
+        """Take in a picture; "" or the annotation file whose objects on the same image stay instead of these.
+
+        Of two that name one image, one without objects that have a shape gives way: files of a class each name every
+        picture, and one may be of boxes.
+        """
         image = str(picture.image) if picture.image else None
-        if image:
-            row = self._database.execute("SELECT record FROM picture WHERE image = ?", (image,)).fetchone()
-            if row:
-                return str(json.loads(row[0])["file"])
+        row = self._database.execute("SELECT number, record FROM picture WHERE image = ?", (image,)).fetchone()
+        if row:
+            return self._joined(row[0], _PICTURE.validate_json(row[1]), picture)
         record = _PICTURE.dump_json(picture).decode()
         self._database.execute(
             "INSERT INTO picture (id, image, source, path, record) VALUES (?, ?, ?, ?, ?)",
             (name, image, source, path, record),
         )
         return ""
+
+    def _joined(self, number: int, before: Picture, picture: Picture) -> str:
+        if not picture.objects:
+            return ""
+        is_used = any(item.shape for item in before.objects)
+        for item in before.objects if not is_used else ():
+            self.add_problem(Problem(str(before.file), item.place, item.id, "rejected", item.problem))
+        is_partial = before.partial or picture.partial or bool(before.objects)
+        kept = replace(before if is_used else picture, partial=is_partial)
+        record = _PICTURE.dump_json(kept).decode()
+        self._database.execute("UPDATE picture SET record = ? WHERE number = ?", (record, number))
+        return str(before.file) if is_used else ""
 
     def has_id(self, name: str) -> bool:
         """Whether a picture of this id is there."""
@@ -133,6 +148,15 @@ class State:
         """Source, label, fate and number of everything counted."""
         return self._database.execute("SELECT * FROM label ORDER BY source, fate, name").fetchall()
 
+    def sources(self) -> list[str]:
+        """The names of all sources, those whose pictures are not taken too."""
+        rows = self._database.execute("SELECT source FROM picture UNION SELECT source FROM label ORDER BY source")
+        return [name for (name,) in rows]
+
+    def paths(self) -> Iterator[str]:
+        """The path of every picture, its source first."""
+        yield from (f"{source}/{path}" for source, path in self._database.execute("SELECT source, path FROM picture"))
+
     def add_problem(self, problem: Problem) -> None:
         """Keep a row of rejects.csv."""
         self._database.execute("INSERT INTO problem VALUES (?, ?, ?, ?, ?)", tuple(asdict(problem).values()))
@@ -140,6 +164,19 @@ class State:
     def problems(self) -> Iterator[tuple[str, ...]]:
         """The rows of rejects.csv, sorted, each once."""
         yield from self._database.execute("SELECT * FROM problem ORDER BY file, place, annotation, reason")
+
+    def has_nobody(self) -> bool:
+        """Whether there is a picture without objects."""
+        return any(not picture.objects for _, _, picture in self.waiting())
+
+    def first_lost(self) -> Problem | None:
+        """An annotation that has no shape, or belongs to no picture, if there is one."""
+        for _, _, picture in self.waiting():
+            for item in picture.objects:
+                if item.shape is None:
+                    return Problem(str(picture.file), item.place, item.id, "rejected", item.problem)
+        row = self._database.execute("SELECT * FROM problem WHERE annotation != ''").fetchone()
+        return Problem(*row) if row else None
 
     def tally(self, action: str) -> int:
         """The number of problems that were `repaired` or `rejected`."""

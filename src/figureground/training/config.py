@@ -158,7 +158,8 @@ class Recipe:
         loss_terms(self.loss)
         for name in ("size", "input_size"):
             side = getattr(self, name)
-            self._require(name, side >= STRIDE and side % STRIDE == 0, f"a multiple of {STRIDE}")
+            holds = STRIDE <= side <= _LARGEST and side % STRIDE == 0
+            self._require(name, holds, f"a multiple of {STRIDE} up to {_LARGEST}")
         for names, (least, most, wanted) in _LIMITS.items():
             for name in names.split():
                 self._require(name, least <= getattr(self, name) <= most, wanted)
@@ -168,6 +169,7 @@ class Recipe:
             raise RecipeError(f"{name}={getattr(self, name)}: want {wanted}")
 
 
+_LARGEST = 4096  # pixels a side: beyond, a single sample is more than memory holds
 # The least and the most that settings may be; what is no number at all is neither.
 _LIMITS = {
     "cache_side batch epochs halve_every validate_every accumulate": (1, math.inf, "1 or more"),

@@ -136,7 +136,7 @@ def _held_out(manifest: Path) -> set[str]:
     if not manifest.exists():
         return set()
     try:
-        with manifest.open(newline="", encoding="utf-8") as file:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
             return {row["image"] for row in csv.DictReader(file) if row.get("split", "train") != "train"}
     except KeyError as error:
         raise DatasetError(f"{manifest}: column {error} is missing; want image,split") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from figureground.data.join import Join, joined
 from figureground.data.json_stream import JsonError, stream_json
@@ -19,25 +19,40 @@ NAME = "coco"
 SUFFIXES = (".json",)
 _FIRST_KEY = re.compile(r'^\s*\{\s*"(info|licenses|images|annotations|categories|type)"\s*:')
 _COMPRESSED = re.compile(r"[0-o]*")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+def _number(value: Any) -> Any:
+    """An id as a whole number where it is one: files that went through tables have 7 here, 7.0 or "7" there."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+
+
+_Key = Annotated[Id, BeforeValidator(_number)]
 
 
 class _Image(BaseModel):
-    id: Id
+    id: _Key
     file_name: str
     width: Size | None = None
     height: Size | None = None
-    license: Id | None = None
+    license: _Key | None = None
 
 
-class _Annotation(BaseModel):
-    id: Id | None = None
-    image_id: Id
-    category_id: Id
+class _OfImage(BaseModel):
+    image_id: _Key
+
+
+class _Annotation(_OfImage):
+    id: _Key | None = None
+    category_id: _Key
     segmentation: Any = None
+    problem: str = ""  # of one so broken that it has no class
 
 
 class _Named(BaseModel):
-    id: Id
+    id: _Key
     name: str | None = ""
 
 
@@ -64,24 +79,44 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
     """
     names: dict[str, dict[Any, str]] = {"categories": {}, "licenses": {}}
     fault: JsonError | None = None
-    is_broken = False
+    is_broken, reached = False, _Reached()
     with joined() as images, joined() as annotations:
         try:
-            for key, index, value in stream_json(file):
+            for key, index, value in stream_json(file, reached.tell):
                 place = f"{key}[{index}]"
                 try:
                     _keep(key, value, place, names, images, annotations)
                 except (ValidationError, DatasetError) as error:
                     is_broken = True
-                    name = storable(str(value.get("id", ""))) if isinstance(value, dict) else ""
-                    yield Problem(str(file), place, name, "rejected", explain(error))
+                    yield Problem(str(file), place, _said_id(value), "rejected", explain(error))
         except JsonError as error:
             fault = error
-        yield from _pictures(file, names, images, annotations)
+        if not fault:
+            _check_instances(names, reached, is_broken)
+        is_cut = fault is not None and not reached.is_past_annotations
+        yield from _pictures(file, names, images, annotations, is_cut)
     if fault:
         raise fault
+
+
+class _Reached:
+    """Which lists of a file the reading has come to."""
+
+    def __init__(self) -> None:
+        self.annotations = self.is_past_annotations = False
+
+    def tell(self, key: str) -> None:
+        """The reading comes to the list `key`."""
+        self.annotations |= key == "annotations"
+        self.is_past_annotations = self.annotations and key != "annotations"
+
+
+def _check_instances(names: dict[str, dict[Any, str]], reached: _Reached, is_broken: bool) -> None:
+    """Refuse captions, lists of pictures to annotate and the like: read as instances, they would be of nobody."""
     if not names["categories"] and not is_broken:
         raise DatasetError("holds no categories: not COCO instances")
+    if not reached.annotations:
+        raise DatasetError("holds no annotations: not COCO instances")
 
 
 def _keep(key: str, value: Any, place: str, names: dict[str, dict[Any, str]], images: Join, annotations: Join) -> None:
@@ -93,16 +128,40 @@ def _keep(key: str, value: Any, place: str, names: dict[str, dict[Any, str]], im
         image = _Image.model_validate(value)
         images.add(image.id, [place, image.model_dump()])
     elif key == "annotations":
-        annotation = _Annotation.model_validate(value)
+        annotation = _annotation(value)
         annotations.add(annotation.image_id, [place, annotation.model_dump()])
 
 
-def _pictures(file: Path, names: dict[str, dict[Any, str]], images: Join, annotations: Join) -> Iterator[Record]:
+def _annotation(value: Any) -> _Annotation:
+    """An annotation; a broken one as long as its picture is known, which must not pass for one of nobody.
+
+    Raises:
+        ValidationError: no picture is named.
+    """
+    try:
+        return _Annotation.model_validate(value)
+    except ValidationError as error:
+        image = _OfImage.model_validate(value).image_id
+        name = _said_id(value)
+        return _Annotation(id=name or None, image_id=image, category_id="", problem=explain(error))
+
+
+def _said_id(value: Any) -> str:
+    return storable(str(value.get("id", ""))) if isinstance(value, dict) else ""
+
+
+def _pictures(
+    file: Path, names: dict[str, dict[Any, str]], images: Join, annotations: Join, is_cut: bool
+) -> Iterator[Record]:
     for key in images:
         (place, image), *others = images.take(key)
         for other, _ in others:
             yield Problem(str(file), other, str(key), "rejected", f"a second image with the id {key}")
         objects = [_object(names["categories"], *entry) for entry in annotations.take(key)]
+        if is_cut and not objects:
+            reason = "its annotations may be in the part of the file that is lost: not taken for a picture of nobody"
+            yield Problem(str(file), place, str(key), "rejected", reason)
+            continue
         runs = next((item.shape for item in objects if isinstance(item.shape, Rle)), None)
         yield Picture(
             file=file,
@@ -113,6 +172,7 @@ def _pictures(file: Path, names: dict[str, dict[Any, str]], images: Join, annota
             width=image["width"] or (runs.width if runs else None),
             height=image["height"] or (runs.height if runs else None),
             licence=names["licenses"].get(image["license"], ""),
+            partial=is_cut,
         )
     for key in annotations:
         for place, annotation in annotations.take(key):
@@ -125,6 +185,8 @@ def _name(annotation: dict[str, Any]) -> str:
 
 def _object(categories: dict[Any, str], place: str, annotation: dict[str, Any]) -> Object:
     category, name = annotation["category_id"], _name(annotation)
+    if annotation["problem"]:
+        return Object(name, place, "", None, annotation["problem"])
     if category not in categories:
         return Object(name, place, "", None, f"there is no category with its category_id {category}")
     try:

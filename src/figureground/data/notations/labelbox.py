@@ -95,7 +95,7 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
                     yield Problem(str(file), place, "", "rejected", explain(error))
         except JsonError as error:
             fault = error
-        yield from _joined(file, entries)
+        yield from _joined(file, entries, is_cut=fault is not None)
     if fault:
         raise fault
 
@@ -148,13 +148,13 @@ def _old_picture(file: Path, place: str, row: _OldRow) -> Record:
     return Picture(file, place, name, objects, width=media.width, height=media.height)
 
 
-def _joined(file: Path, entries: Join) -> Iterator[Record]:
+def _joined(file: Path, entries: Join, is_cut: bool) -> Iterator[Record]:
     for name in entries:
         found = entries.take(name)
         objects = [_OBJECT.validate_python(item) for _, item in found]
         sizes = (png_size(item.shape.data) for item in objects if isinstance(item.shape, Bitmap))
         width, height = next((size for size in sizes if size), (None, None))
-        yield Picture(file, found[0][0], name, objects, width=width, height=height)
+        yield Picture(file, found[0][0], name, objects, width=width, height=height, partial=is_cut)
 
 
 def _name(*names: str | None) -> str:

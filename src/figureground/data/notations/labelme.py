@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,26 @@ def read(file: Path, folder: Folder) -> Iterator[Record]:
         objects=[_object(number, value) for number, value in enumerate(annotation.shapes)],
         width=annotation.width,
         height=annotation.height,
+        image=None if embedded else _image(file, name),
         embedded=embedded,
     )
+
+
+def _image(file: Path, name: str) -> Path | None:
+    """The picture beside the file, if it is named without a folder and any picture is there.
+
+    If it is missing there, one of its name elsewhere is another folder's: cameras count from the beginning again.
+    """
+    if not name or "/" in name or "\\" in name:
+        return None
+    beside = file.parent / name
+    return beside if os.path.isfile(beside) or _holds_pictures(file.parent, file.parent.stat().st_mtime_ns) else None
+
+
+@lru_cache(maxsize=64)
+def _holds_pictures(folder: Path, changed: int) -> bool:
+    """Whether any picture is in a folder; every file in it may ask, so it is not listed anew each time."""
+    return any(map(is_picture, folder.iterdir()))
 
 
 def _object(number: int, value: Any) -> Object:

@@ -78,7 +78,9 @@ def _image(file: Path) -> Path | None:
     """The picture, which is called as the file less `.json`, or, in some exports, has a suffix of its own."""
     folder = file.parent.parent / "img"
     names = [file.stem] if file.stem.lower().endswith(EXTENSIONS) else [file.stem + suffix for suffix in EXTENSIONS]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    found = next((folder / name for name in names if (folder / name).is_file()), None)
+    # If it is missing there, one of its name elsewhere is another dataset's.
+    return found or (folder / names[0] if folder.is_dir() else None)
 
 
 def _object(number: int, value: Any) -> Object:
@@ -98,9 +100,9 @@ def _object(number: int, value: Any) -> Object:
 def _shape(found: _Object) -> Shape:
     # Some exports leave the geometry's type out, and empty points beside a bitmap.
     kind = found.geometry or ("bitmap" if found.bitmap else "polygon")
-    if kind == "bitmap" and found.bitmap:
+    if kind in ("bitmap", "alpha_mask") and found.bitmap:
         left, top = found.bitmap.origin
-        return Bitmap(found.bitmap.data, left, top, deflated=True)
+        return Bitmap(found.bitmap.data, left, top, deflated=True, is_soft=kind == "alpha_mask")
     if kind == "polygon" and found.points:
         return Polygons([found.points.exterior], found.points.interior)
     if kind == "rectangle" and found.points and len(found.points.exterior) == 2:

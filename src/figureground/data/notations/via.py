@@ -113,8 +113,10 @@ def _rows(file: Path, labels: Labels) -> Iterator[Record]:
             fault = f"not CSV ({error})"
         for name in regions:
             found = regions.take(name)
-            objects = [_of_cells(place, cells, labels) for place, cells in found if cells[1] not in ("", "{}")]
-            yield Picture(file, found[0][0], name, objects)
+            objects = [_of_cells(place, cells, labels) for place, (_, *cells) in found if cells[1] not in ("", "{}")]
+            # Of rows that are not there nothing else would tell, if the file was cut off between two.
+            is_cut = bool(fault) or found[0][1][0] not in ("", str(len(objects)))
+            yield Picture(file, found[0][0], name, objects, partial=is_cut)
     if fault:
         raise DatasetError(fault)
 
@@ -128,8 +130,9 @@ def _keep(file: Path, regions: Join, labels: Labels) -> Iterator[Problem]:
             if len(row) < 7:
                 yield Problem(str(file), place, "", "rejected", f"{len(row)} columns, want 7")
                 continue
-            *names, _, _, _, number, shape, attributes = row
-            regions.add(",".join(names), [place, [number, shape, attributes]])  # VIA does not quote commas in names
+            *names, _, _, count, number, shape, attributes = row
+            # VIA does not quote commas in names.
+            regions.add(",".join(names), [place, [count, number, shape, attributes]])
             labels.survey(_json(attributes))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import count
 from typing import Any
@@ -101,7 +102,10 @@ class Tracks:
         self.copy_until(None)
         for track in self._tracks.values():
             track.finish()
-            if isinstance(track, _Converted) and track.unread:
+            if isinstance(track, _Copied):
+                if track.moved:
+                    self.notes.append(f"{track.called}: times that went back put right: {track.moved}")
+            elif track.unread:
                 self.notes.append(f"{track.called}: {track.unread} that cannot be read left out")
 
     def _next(self) -> Packet[Any] | None:
@@ -136,50 +140,91 @@ class Tracks:
 
 
 class _Copied:
-    """A track packet for packet."""
+    """A track packet for packet.
+
+    Attributes:
+        called: the track, as its owner knows it.
+        moved: how many packets came before the one before them, which no container holds: they come right after it.
+    """
 
     def __init__(self, stream: Any, into: OutputContainer) -> None:
-        self._into = into
+        self._into, self.called, self.moved = into, _called(stream), 0
         self._stream = into.add_stream_from_template(stream)
         describe(stream, self._stream)
+        self._may_meet = into.format.name in ("matroska", "webm")  # two packets of one time
+        self._last: int | None = None
 
     def take(self, packet: Packet[Any]) -> None:
+        if packet.dts is not None:
+            last = packet.dts - 1 if self._last is None else self._last
+            if packet.dts < last or (packet.dts == last and not self._may_meet):
+                self._move(packet, last)
+            self._last = packet.dts
         packet.stream = self._stream
         self._into.mux(packet)
+
+    def _move(self, packet: Packet[Any], last: int) -> None:
+        at = last + (max(1, packet.duration or 0) if self._stream.type == "audio" else 1)
+        packet.pts, packet.dts = (packet.pts or 0) + at - (packet.dts or 0), at
+        self.moved += 1
 
     def finish(self) -> None:
         """Nothing is held back."""
 
 
 class _Encoded:
-    """Sound that is encoded anew."""
+    """Sound that is encoded anew; where a packet cannot be read there is silence.
+
+    Attributes:
+        called: the track, as its owner knows it.
+        unread: how many packets could not be read.
+    """
 
     def __init__(self, stream: AudioStream, into: OutputContainer) -> None:
-        self._into = into
+        self._into, self.called, self.unread = into, _called(stream), 0
         codec = "libopus" if into.format.name == "webm" else "aac"
         self.codec = codec.removeprefix("lib")
         rate = 48_000 if codec == "libopus" or stream.rate > 48_000 else stream.rate
         added = into.add_stream(codec, rate=rate, layout=_LAYOUTS.get(stream.channels, "stereo"))
         assert isinstance(added, AudioStream)
         describe(stream, added)
-        self._source, self._stream = stream, added
-        self._resampler = AudioResampler(
-            format=added.format, layout=added.layout, rate=rate, frame_size=added.frame_size
-        )
+        self._source, self._stream, self._rate = stream, added, rate
+        self._kind: tuple[str, str, int] | None = None  # of the sound that `_alike` takes
+        self._alike = self._resampler()
+        self._pieces = self._resampler(added.frame_size)
 
     def take(self, packet: Packet[Any]) -> None:
-        self._encode(packet.decode())
+        try:
+            frames = packet.decode()
+        except FFMPEG_ERRORS:
+            self.unread += 1
+            return
+        self._encode(frames)
 
     def finish(self) -> None:
-        self._encode(self._source.decode(None))
-        for piece in self._resampler.resample(None):
-            self._into.mux(self._stream.encode(piece))
+        with suppress(*FFMPEG_ERRORS):
+            self._encode(self._source.decode(None))
+        self._write(self._alike.resample(None))
+        self._write([None])
         self._into.mux(self._stream.encode(None))
+
+    def _resampler(self, frame_size: int | None = None) -> AudioResampler:
+        stream = self._stream
+        return AudioResampler(format=stream.format, layout=stream.layout, rate=self._rate, frame_size=frame_size)
 
     def _encode(self, frames: list[Any]) -> None:
         for frame in frames:
             assert isinstance(frame, AudioFrame)
-            for piece in self._resampler.resample(frame):
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != self._kind and self._kind is not None:  # a broadcast's sound changes from film to advertisement
+                self._write(self._alike.resample(None))
+                self._alike = self._resampler()
+            self._kind = kind
+            self._write(self._alike.resample(frame))
+
+    def _write(self, frames: Sequence[AudioFrame | None]) -> None:
+        for frame in frames:
+            for piece in self._pieces.resample(frame):
                 self._into.mux(self._stream.encode(piece))
 
 

@@ -46,6 +46,7 @@ from figureground.version import __version__
 
 SPAN = Fraction(30)  # seconds at least: what a kill loses, and what a machine takes at a time
 OVERLAP = Fraction(3)  # seconds: a tenth of the work, for what the stabiliser remembers
+BACK = Fraction(1)  # seconds by which a clock may go back: the pictures of that time stand close together in the result
 SAMPLE = 1 << 20  # bytes that are read of a file at its beginning, middle and end to tell it from others
 
 
@@ -76,13 +77,16 @@ def split(path: Path, options: Options) -> list[Span]:
     """The spans of what is wanted of a video, found by reading it through once without decoding it.
 
     Raises:
-        VideoError: it is damaged, cut short, or has nothing where `options` want a part of it.
+        VideoError: it is damaged, cut short, begins anew in the middle, or has nothing where `options` want a part.
     """
     with VideoSource(path) as source:
         found = _Found(options)
         for time, key in source.times():
             if key and found.passed(time):
                 break
+            if key and time < found.last - BACK:
+                back = f"goes back from {float(found.last):.2f} to {float(time):.2f} s"
+                raise VideoError(f"{path}: its clock {back}, as where recordings are joined; cut it there")
             found.add(time, key)
     if not found.count:
         where = f"from {float(options.start):g} s on" if found.last < options.start else "in that part"

@@ -1,0 +1,121 @@
+"""Videos as recorders leave them: sound that is broken here and there or changes its kind, clocks that go back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from figureground.batch import replace
+from test_tracks import Tape, held, make_tape
+from videos import SAMPLE_RATE, Look, counting, make_video
+
+MPEG2 = Look(codec="mpeg2video", pixels="yuv420p")
+SOUND = Tape(sounds=(("ac3", "deu", "Ton"),), subtitles=False)
+
+
+def with_sound(source: Path, path: Path, change: Callable[[int, av.Packet], av.Packet]) -> Path:
+    """The same file with other packets of sound."""
+    with av.open(str(source)) as taken, av.open(str(path), "w") as container:
+        streams = {stream.index: container.add_stream_from_template(stream) for stream in taken.streams}
+        number = 0
+        for packet in taken.demux():
+            if packet.size:
+                index = packet.stream_index
+                if packet.stream.type == "audio":
+                    times = packet.pts, packet.dts, packet.time_base, packet.duration
+                    packet = change(number, packet)
+                    packet.pts, packet.dts, packet.time_base, packet.duration = times
+                    number += 1
+                packet.stream = streams[index]
+                container.mux(packet)
+    return path
+
+
+def loudness(path: Path) -> list[tuple[float, float]]:
+    """When each piece of sound is heard, and how loud it is."""
+    with av.open(str(path)) as container:
+        frames = [*container.decode(audio=0)]
+    return [(float((f.pts or 0) * f.time_base), float(np.abs(f.to_ndarray()).max())) for f in frames]
+
+
+def test_a_broken_packet_of_sound_does_not_cost_the_video(tmp_path: Path, red_finder: Path) -> None:
+    made = make_tape(tmp_path / "whole.mkv", SOUND)
+    broken = with_sound(made, tmp_path / "in.mkv", lambda n, whole: av.Packet(b"\0\1torn") if n in (0, 40) else whole)
+    (result,) = replace(broken, "#000000", tmp_path / "out.webm", model=red_finder)
+    assert (result.status, result.reason) == ("done", "")
+    assert "sound track 1 (ac3): 2 that cannot be read left out" in result.note
+    heard = [time for time, loud in loudness(tmp_path / "out.webm") if loud > 0.1]
+    assert heard[0] < 0.1
+    assert heard[-1] > 2.9
+
+
+def encoded(channels: str, into: Path) -> list[bytes]:
+    with av.open(str(into), "w") as container:
+        stream = container.add_stream("ac3", rate=SAMPLE_RATE, layout=channels)
+        count = 1 if channels == "mono" else 2
+        wave = 0.3 * np.sin(np.arange(3 * SAMPLE_RATE) / 20).astype(np.float32)
+        for start in range(0, len(wave), 1536):
+            piece = np.stack([wave[start : start + 1536]] * count)
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=channels)
+            frame.sample_rate, frame.pts = SAMPLE_RATE, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(str(into)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def test_sound_that_changes_its_channels_is_kept_to_its_end(tmp_path: Path, red_finder: Path) -> None:
+    stereo = encoded("stereo", tmp_path / "stereo.mkv")
+    made = make_tape(tmp_path / "mono.mkv", SOUND)
+    changing = with_sound(made, tmp_path / "in.mkv", lambda n, one: av.Packet(stereo[n]) if n >= 30 else one)
+    (result,) = replace(changing, "#000000", tmp_path / "out.webm", model=red_finder)
+    assert (result.status, result.reason) == ("done", "")
+    heard = [time for time, loud in loudness(tmp_path / "out.webm") if loud > 0.1]
+    assert heard[-1] > 2.9
+    assert max(after - before for before, after in pairwise(heard)) < 0.1
+
+
+def with_time(path: Path, packet: bytes, by: int) -> None:
+    """Change the time of a packet in a Matroska file, by milliseconds; no muxer would write one that goes back."""
+    content = bytearray(path.read_bytes())
+    at = content.index(packet) - 3  # before a block's content: its track, its time in 16 bits, its flags
+    time = int.from_bytes(content[at : at + 2], "big", signed=True) + by
+    content[at : at + 2] = time.to_bytes(2, "big", signed=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out.mkv"])
+def test_sound_whose_times_go_back_is_kept(tmp_path: Path, red_finder: Path, target: str) -> None:
+    made = make_tape(tmp_path / "in.mkv", Tape(sounds=(("aac", "deu", "Ton"),), subtitles=False))
+    with av.open(str(made)) as container:
+        packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    with_time(made, packets[60], -60)
+    (result,) = replace(made, "#000000", tmp_path / target, model=red_finder)
+    assert (result.status, result.reason) == ("done", "")
+    assert "sound track 1 (aac, deu): times that went back put right: 1" in result.note
+    (before,), (after,) = held(made), held(tmp_path / target)
+    assert after.content == before.content
+    late = [abs(now[0] - then[0]) for then, now in zip(before.times, after.times, strict=True)]
+    assert max(late) < 0.07
+
+
+@pytest.mark.parametrize("sound", [None, "mp2"])
+def test_recordings_joined_byte_by_byte_are_told_before_the_work(
+    tmp_path: Path, red_finder: Path, sound: str | None
+) -> None:
+    """The second one's clock begins anew; all of its pictures would stand within a millisecond."""
+    pictures = counting(16) * 3
+    made = make_video(tmp_path / "one.mpg", pictures, 25, MPEG2, sound=sound)
+    made.write_bytes(made.read_bytes() * 2)
+    (result,) = replace(made, "#000000", tmp_path / "out.mp4", model=red_finder)
+    assert result.status == "failed"
+    assert "its clock goes back from 1.8" in result.reason
+    assert "where recordings are joined; cut it there" in result.reason
+    (part,) = replace(made, "#000000", tmp_path / "out.mp4", model=red_finder, end=Fraction(1))
+    assert part.status == "done"

@@ -14,9 +14,11 @@ Frames are chosen by their times, never by packets: none is missing or double wh
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import heapq
 import json
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -303,8 +305,21 @@ def work_folder(job: Job, options: Options) -> Path:
         "spans": [str(SPAN), str(OVERLAP)],
         "by": [__version__, av.__version__],
     }
-    digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:16]
-    return job.output.parent / f".{job.output.name[:100]}.{digest}.spans"
+    return job.output.parent / f"{_spans_of(job.output)}{_digest(json.dumps(made).encode())[:16]}.spans"
+
+
+def work_folders(output: Path) -> list[Path]:
+    """Those of all calls for this result, and of no other."""
+    return [*output.parent.glob(f"{glob.escape(_spans_of(output))}{'[0-9a-f]' * 16}.spans")]
+
+
+def _spans_of(output: Path) -> str:
+    """What their names begin with: long ones may differ at their end only, and have 255 bytes in all."""
+    return f".{output.name[:40]}.{_digest(os.fsencode(output.name))[:8]}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def segment_name(job: Job, span: Span) -> str:

@@ -104,6 +104,18 @@ def test_run_again_it_does_what_is_missing_or_changed(album: Path, again: Callab
     assert set(manifest(out)) == set(after)
 
 
+def test_what_stands_beside_a_result_is_made_again_too(tmp_path: Path, red_finder: Path) -> None:
+    clip, sheet = make_video(tmp_path / "clip.mp4", counting(5), look=H264), tmp_path / "sheet.png"
+    asked: dict[str, Any] = {"output": tmp_path / "out", "model": red_finder, "matte": True, "sheet": sheet}
+    seen = []
+    for lost in (None, None, tmp_path / "out" / "clip-matte.mp4", sheet):
+        if lost is not None:
+            lost.unlink()
+        (result,) = replace([clip], "#0000ff", **asked)
+        seen.append((result.status, lost is None or lost.exists()))
+    assert seen == [("done", True), ("kept", True), ("done", True), ("done", True)]
+
+
 def test_what_is_asked_for_counts_and_where_it_lies_does_not(
     album: Path, again: Callable[..., dict[str, str]], tmp_path: Path, red_finder: Path
 ) -> None:

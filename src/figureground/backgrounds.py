@@ -24,6 +24,7 @@ from figureground.smoothing import weighted_blur
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 
 Background = Callable[[Frame, Matte, Fraction], Frame]
+_COLOUR = "#[0-9a-fA-F]{6}"
 BLUR_STRENGTH = 20.0
 HARDLY = 4  # of 255: what is more of the person than that must not colour the blurred room
 
@@ -163,7 +164,7 @@ def make_background(spec: str) -> Background:
     strength = blur_strength(spec)
     if strength is not None:
         return Blur(strength)
-    if re.fullmatch("#[0-9a-fA-F]{6}", spec):
+    if re.fullmatch(_COLOUR, spec):
         return Still(colour(spec))
     path = Path(spec)
     if not os.path.exists(path):
@@ -185,6 +186,11 @@ def make_background(spec: str) -> Background:
         return Still(read_image(path))
     except InputError as error:
         raise BackgroundError(f"background {error}") from error
+
+
+def is_path(spec: str) -> bool:
+    """Whether `make_background` takes it for a file or folder."""
+    return spec != "transparent" and blur_strength(spec) is None and not re.fullmatch(_COLOUR, spec)
 
 
 def colour(spec: str) -> Frame:

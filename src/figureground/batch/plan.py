@@ -74,7 +74,9 @@ def plan(
     target = None if output is None else str(output)
     if target is None and folders:
         raise OutputError(f"{folders[0]}: a folder needs --output, or its results would be its inputs next time")
-    guard = _Guard(files, folders, target, options.background if options.kind == "composite" else "")
+    guard = _Guard(files, folders, target, options)
+    if target is not None and is_url(target) and options.codec == "png":
+        raise OutputError(f"{target}: --codec png writes folders, which go to no URL; choose a place on this machine")
     if target is not None and any(same(root, target) for root in folders):
         raise OutputError(f"{target}: is an input; choose another --output")
     if is_single(places, target, options):
@@ -114,17 +116,21 @@ def check_not_empty(inputs: Sequence[str | Path]) -> None:
                 raise InputError(f"{root}: cannot be read ({first[0].unreadable[0][1]})")
 
 
-def check_sheet(sheet: str, items: Sequence[Item]) -> None:
+def check_sheet(sheet: str, items: Sequence[Item], options: Options) -> None:
     """
     Raises:
         OutputError: a contact sheet of anything but one video, or one that cannot be written.
     """
+    if is_url(sheet):
+        raise OutputError(f"{sheet}: a contact sheet goes to no URL; choose a place on this machine")
     if len(items) != 1 or not is_video(Path(items[0].input)):
         raise OutputError(f"{sheet}: a contact sheet is of one video; leave --sheet out or give one")
     if Path(sheet).suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
     if _real(sheet) in {_real(items[0].input), _real(items[0].output)}:
         raise OutputError(f"{sheet}: is the video; choose another --sheet")
+    if _real(sheet) in _shown(options):
+        raise OutputError(f"{sheet}: is the background; choose another --sheet")
     check_writable(Path(sheet).parent)
 
 
@@ -220,6 +226,15 @@ def _written(path: Path, output: Path, options: Options) -> list[Path]:
     return [output, matte_path(output)] if options.matte and is_video(path) else [output]
 
 
+def written_beside(item: Item, options: Options) -> list[str]:
+    """What is written for an item besides its result: the mattes of videos, a contact sheet."""
+    if not is_video(Path(item.input)):
+        return []
+    _, *others = _written(Path(item.input), Path(_name(item.output)), options)
+    places = [join(_home(item.output), other.name) for other in others]
+    return places if options.sheet is None else [*places, options.sheet]
+
+
 def _folded(name: str) -> str:
     """The same for names that some file systems hold for one."""
     folded = unicodedata.normalize("NFC", name).casefold()
@@ -244,14 +259,12 @@ def _name(file: str) -> str:
 class _Guard:
     """Knows where no result may go: onto inputs and the background."""
 
-    def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, background: str) -> None:
+    def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, options: Options) -> None:
         self._files = {_real(file): file for file in files}
         # Results in a folder of an input folder are left out of the walk, so they are no inputs.
         self._output = _real(output) if output is not None else ""
         self._roots = [_real(root) for root in folders]
-        self._shown = {_real(background)} if background else set()
-        if background and os.path.isdir(background):
-            self._shown |= {_real(path) for path in map(str, Path(background).iterdir())}
+        self._shown = _shown(options)
         self._home: tuple[str | None, str] = (None, "")
 
     def reason(self, item: Item, options: Options) -> str:
@@ -280,6 +293,14 @@ class _Guard:
             _within(home, root) and not (_within(self._output, root) and _within(home, self._output))
             for root in self._roots
         )
+
+
+def _shown(options: Options) -> set[str]:
+    """The files that stand behind people."""
+    if options.kind != "composite":
+        return set()
+    slides = Path(options.background).iterdir() if os.path.isdir(options.background) else ()
+    return {_real(str(path)) for path in (options.background, *slides)}
 
 
 def _real(place: str) -> str:

@@ -116,7 +116,7 @@ def results(
     planned = plan(inputs, output, options)
     if options.sheet is not None:
         planned = iter(first := [*islice(planned, 2)])
-        check_sheet(options.sheet, first)
+        check_sheet(options.sheet, first, options)
     folder = None if output is None or is_single(inputs, output, options) else str(output)
     for home in [folder] if folder is not None else {str(Path(item.output).parent) for item in planned}:
         if not is_url(home):

@@ -191,6 +191,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["-", "--pipe", SIZE, "--to", "2", "--frames", "9"],
         "--to, --frames: only for video files, not for",
     ),
+    "pipe with a format": (["-", "--pipe", SIZE, "--format", "png"], "--format: is for a picture, raw frames have"),
+    "watched": (
+        ["-", "--output", "-", "--watch", "--jobs", "2", "--cluster", "local", "--resume"],
+        "--jobs, --cluster, --watch, --resume: only for files and folders, not for what goes through -",
+    ),
     "part of a picture": (
         ["-", "--output", "-", "--from", "2"],
         "--from: only for videos, not for a picture from or to -",

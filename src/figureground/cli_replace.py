@@ -87,6 +87,9 @@ def replace(
         kind, background, model, crop, margin, strip_metadata, codec, matte, begin, until, frames, sheet, resume
     )
     if is_piped(inputs, output, pipe):
+        of_files = {"--jobs": jobs, "--cluster": cluster, "--watch": watch, "--resume": resume}
+        if given := ", ".join(name for name, value in of_files.items() if value):
+            raise FigureGroundError(f"{given}: only for files and folders, not for what goes through -; leave it out")
         return _piped(inputs, output, options, picture_format, pipe, as_json)
     if picture_format is not None:
         raise FigureGroundError("--format: is for --output -; a file's name says its format")

@@ -61,6 +61,8 @@ def replace_piped(
     if to_standard and os.isatty(1):
         raise OutputError("standard output is a terminal; send it into a file or another program")
     if frames is not None:
+        if format is not None:
+            raise OutputError("--format: is for a picture, raw frames have none; leave it out")
         return _frames(inputs[0], output, options, RawFormat.of(frames))
     if format is not None and f".{format.lower()}" not in EXTENSIONS:
         raise OutputError(f"--format {format}: want one of {', '.join(suffix[1:] for suffix in EXTENSIONS)}")

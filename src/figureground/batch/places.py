@@ -75,6 +75,19 @@ def stamp(place: str) -> Stamp | None:
     return Stamp(int(found.get("size") or 0), changed)
 
 
+def result_size(place: str) -> int | None:
+    """The bytes of a file, or of all files in a folder of pictures; None if it is not there.
+
+    Raises:
+        InputError: the store cannot be asked.
+    """
+    if is_url(place) or not os.path.isdir(place):
+        found = stamp(place)
+        return None if found is None else found.bytes
+    with os.scandir(place) as listed:
+        return sum(entry.stat().st_size for entry in listed)
+
+
 @contextmanager
 def unchanged(file: Path) -> Iterator[None]:
     """A block that reads a file of this machine, which somebody else may be writing.

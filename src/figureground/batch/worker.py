@@ -16,7 +16,7 @@ from figureground.batch.join import Joined
 from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
-from figureground.batch.places import Stamp, fetched, is_url, put, stamp, stored
+from figureground.batch.places import Stamp, fetched, is_url, put, result_size, stamp, stored
 from figureground.batch.plan import Item, Job, is_video, written_beside
 from figureground.batch.video import Progress, Spread, replace_video
 from figureground.errors import FigureGroundError, OutputError
@@ -110,7 +110,7 @@ class Worker:
                             Result(item.input, item.output, "kept"), replace(task.known, modified=entry.modified)
                         )
                 made = self._make(item, local)
-            entry = replace(entry, output_bytes=(stamp(item.output) or Stamp(0, "")).bytes if item.result else 0)
+            entry = replace(entry, output_bytes=(result_size(item.output) or 0) if item.result else 0)
         except Exception as error:  # a codec's own, perhaps: the other inputs must not suffer
             return _failed(item, entry, _reason(item, error))
         seconds = time.perf_counter() - started
@@ -128,9 +128,9 @@ class Worker:
             return False
         if by_content and known.sha256 != now.sha256:
             return False
-        there = stamp(item.output)
-        is_there = there is not None and there.bytes == known.output_bytes
-        return is_there and all(stamp(place) is not None for place in written_beside(item, self.options))
+        if result_size(item.output) != known.output_bytes:
+            return False
+        return all(stamp(place) is not None for place in written_beside(item, self.options))
 
     def _make(self, item: Item, local: Path) -> Joined:
         """Make the result of the file `local`."""

@@ -14,6 +14,7 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from figureground.frames import FFMPEG_ERRORS
 
@@ -75,7 +76,7 @@ class Tracks:
             if _holds(self._into, stream):
                 track = _Copied(stream, self._into)
             elif _is_text(stream):
-                track = _Converted(stream, self._into)
+                track = (_InTurn if _TEXT[self._into.format.name] == "mov_text" else _Converted)(stream, self._into)
                 self.notes.append(f"{_called(stream)} converted to {_TEXT[self._into.format.name]}")
         elif stream.type == "attachment" and self._into.format.name == "matroska":
             self._into.add_attachment(stream.name or "", stream.mimetype or "", stream.data)  # type: ignore[attr-defined]
@@ -250,22 +251,60 @@ class _Converted:
     def take(self, packet: Packet[Any]) -> None:
         try:
             said = self._read.decode2(packet)
-            content = b"" if said is None else bytes(self._write.encode_subtitle(said))
-            if self._write.name == "webvtt":  # FFmpeg forgets to write it so
-                content = _NO_TAG.sub(b"&lt;", content.replace(b"&", b"&amp;"))
+            if said is not None:
+                self._say(said, packet)
         except FFMPEG_ERRORS:
             self.unread += 1
-            return
+
+    def _say(self, said: SubtitleSet, packet: Packet[Any]) -> None:
+        self._put(said, packet.pts or 0, packet.duration or 0, packet.time_base)
+
+    def _put(self, said: SubtitleSet, at: int, long: int, base: Fraction) -> None:
+        content = bytes(self._write.encode_subtitle(said))
+        if self._write.name == "webvtt":  # FFmpeg forgets to write it so
+            content = _NO_TAG.sub(b"&lt;", content.replace(b"&", b"&amp;"))
         if not content:
             return  # as MP4 has between two
         made = Packet(content)
-        made.stream, made.time_base = self._stream, packet.time_base
-        made.pts = made.dts = packet.pts
-        made.duration = packet.duration
+        made.stream, made.time_base = self._stream, base
+        made.pts = made.dts = at
+        made.duration = long
         self._into.mux(made)
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+
+class _InTurn(_Converted):
+    """The same for MP4 and MOV, which show one after the other: while several are to be seen, one says them all."""
+
+    def __init__(self, stream: SubtitleStream, into: OutputContainer) -> None:
+        super().__init__(stream, into)
+        self._shown: list[tuple[int, bytes]] = []  # until when, and the words
+        self._at, self._base = 0, Fraction(1)
+
+    def _say(self, said: SubtitleSet, packet: Packet[Any]) -> None:
+        begin, self._base = packet.pts or 0, packet.time_base
+        self._show(begin)
+        self._at = max(self._at, begin)
+        # Before the words FFmpeg has eight other fields, as ASS does.
+        lines = [rect.ass.split(b",", 8)[-1] for rect in said if isinstance(rect, AssSubtitle)]
+        if words := b"\\N".join(line for line in lines if line):
+            self._shown.append((begin + (packet.duration or 0), words))
+
+    def finish(self) -> None:
+        self._show(max((end for end, _ in self._shown), default=0))
+
+    def _show(self, until: int) -> None:
+        """Write what is seen up to a time."""
+        while self._shown and self._at < until:
+            to = min(until, *(end for end, _ in self._shown))
+            if to > self._at:
+                words = b"\\N{\\r}".join(words for _, words in self._shown)
+                said = SubtitleSet.create(b"0,0,Default,,0,0,0,," + words, 0, to - self._at)
+                self._put(said, self._at, to - self._at, self._base)
+            self._at = max(self._at, to)
+            self._shown = [(end, words) for end, words in self._shown if end > to]
 
 
 _Track = _Copied | _Encoded | _Converted

@@ -167,7 +167,7 @@ def make_background(spec: str) -> Background:
     if re.fullmatch(_COLOUR, spec):
         return Still(colour(spec))
     path = Path(spec)
-    if not os.path.exists(path):
+    if not spec or not os.path.exists(path):  # Path("") is the folder at hand
         raise BackgroundError(f"background {spec!r}: no such file; want blur, blur:20, #rrggbb, transparent or a path")
     if not (path.is_file() or path.is_dir()):  # to open a pipe could take for ever
         raise BackgroundError(f"background {spec!r}: neither a file nor a folder")

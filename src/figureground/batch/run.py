@@ -109,6 +109,8 @@ def results(
     """
     if jobs < 0:
         raise OutputError(f"jobs {jobs}: want how many at once, or 0 for one a core")
+    if output == "":  # as a variable of a shell that was never set
+        raise OutputError("--output '': want a file or folder; leave it out for results beside their inputs")
     if watching and (cluster or output is None or is_single(inputs, output, options)):
         raise OutputError("--watch: wants folders, with --output for another folder, and no --cluster")
     if not watching:

@@ -130,6 +130,27 @@ def test_results_in_the_folder_of_a_store_that_is_the_input_are_refused(
         plan(["memory://album"], "memory://album/", Options())
 
 
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("{0}", "file://{0}"),
+        ("file://{0}", "{0}"),
+        ("file://{0}", "local://{0}/"),
+        ("{0}/a.png", "file://{0}/a.png"),
+        ("memory://album", "memory:///album"),
+        ("memory://album/a.png", "memory:///album/a.png"),
+    ],
+)
+def test_an_input_by_another_spelling_is_an_input(
+    local: Path, memory: fsspec.AbstractFileSystem, red_finder: Path, source: str, target: str
+) -> None:
+    memory.put(str(local), "/album", recursive=True)
+    before = (local / "a.png").read_bytes()
+    with pytest.raises(OutputError, match="is an input"):
+        replace(source.format(local), "#102030", target.format(local), model=red_finder)
+    assert (local / "a.png").read_bytes() == memory.cat_file("/album/a.png") == before
+
+
 WITHOUT = """
 import sys
 sys.modules["fsspec"] = None

@@ -43,13 +43,30 @@ def join(folder: str, name: str) -> str:
 
 
 def same(place: str, other: str) -> bool:
-    """Whether both name one file or folder, be it by another spelling or a link; False if one is not there."""
+    """Whether both name one file or folder, be it by another spelling or a link; False if one is not there.
+
+    Raises:
+        InputError: not a URL that can be read here.
+    """
     if is_url(place) or is_url(other):
-        return place.rstrip("/") == other.rstrip("/")
+        return real(place) == real(other)
     try:
         return os.path.samefile(place, other)
     except OSError:
         return False
+
+
+def real(place: str) -> str:
+    """The one spelling of a file or folder: without links, a file:// as a path, a URL as its store spells it.
+
+    Raises:
+        InputError: not a URL that can be read here.
+    """
+    if not is_url(place):
+        return os.path.realpath(place)
+    files, path = _files(place)
+    protocol = files.protocol if isinstance(files.protocol, str) else files.protocol[0]
+    return os.path.realpath(path) if protocol == "file" else f"{protocol}://{path.strip('/')}"
 
 
 def stamp(place: str) -> Stamp | None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from figureground.atomic import check_writable
 from figureground.batch.folder import replaceable
 from figureground.batch.options import Options
-from figureground.batch.places import is_folder, is_url, join, same, stamp
+from figureground.batch.places import is_folder, is_url, join, real, same, stamp
 from figureground.batch.walk import Folder, walk
 from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
@@ -127,9 +127,9 @@ def check_sheet(sheet: str, items: Sequence[Item], options: Options) -> None:
         raise OutputError(f"{sheet}: a contact sheet is of one video; leave --sheet out or give one")
     if Path(sheet).suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
-    if _real(sheet) in {_real(items[0].input), _real(items[0].output)}:
+    if real(sheet) in {real(items[0].input), real(items[0].output)}:
         raise OutputError(f"{sheet}: is the video; choose another --sheet")
-    if _real(sheet) in _shown(options):
+    if real(sheet) in _shown(options):
         raise OutputError(f"{sheet}: is the background; choose another --sheet")
     check_writable(Path(sheet).parent)
 
@@ -260,10 +260,10 @@ class _Guard:
     """Knows where no result may go: onto inputs and the background."""
 
     def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, options: Options) -> None:
-        self._files = {_real(file): file for file in files}
+        self._files = {real(file): file for file in files}
         # Results in a folder of an input folder are left out of the walk, so they are no inputs.
-        self._output = _real(output) if output is not None else ""
-        self._roots = [_real(root) for root in folders]
+        self._output = real(output) if output is not None else ""
+        self._roots = [real(root) for root in folders]
         self._shown = _shown(options)
         self._home: tuple[str | None, str] = (None, "")
 
@@ -271,7 +271,7 @@ class _Guard:
         """Why the result may not go there; empty if it may."""
         home = _home(item.output)
         if self._home[0] != home:  # most come from the same folder as the one before
-            self._home = (home, _real(home))
+            self._home = (home, real(home))
         for path in _written(Path(item.input), Path(_name(item.output)), options):
             place, shown = join(self._home[1], path.name), join(home, path.name)
             if place in self._files or self._is_file(shown) or self._is_inside(self._home[1]):
@@ -300,11 +300,7 @@ def _shown(options: Options) -> set[str]:
     if options.kind != "composite":
         return set()
     slides = Path(options.background).iterdir() if os.path.isdir(options.background) else ()
-    return {_real(str(path)) for path in (options.background, *slides)}
-
-
-def _real(place: str) -> str:
-    return place.rstrip("/") if is_url(place) else os.path.realpath(place)
+    return {real(str(path)) for path in (options.background, *slides)}
 
 
 def _within(place: str, folder: str) -> bool:

@@ -69,6 +69,8 @@ class VideoSource:
         self._decoded: Iterator[av.VideoFrame]
         if not os.path.exists(path):
             raise VideoError(f"{path}: no such file")
+        if not os.path.isfile(path):
+            raise VideoError(f"{path}: not a regular file")  # to open a pipe could take for ever
         self._open()
         try:
             self._probe()

@@ -233,6 +233,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "model unknown": (["astro.png", "--model", "huge"], "huge: no such model; use small"),
     "model of no name": (["astro.png", "--model", ""], "not an .onnx file; make one with"),
     "model of this folder": (["astro.png", "--model", "."], "model.onnx: no such model; use small"),
+    "background elsewhere": (["astro.png", "--background", "gs://a/b.png"], "background 'gs://a/b.png': no such file"),
     "background of no name": (["astro.png", "--background", ""], "background '': no such file; want blur"),
     "output of no name": (["none/../astro.png", "--output", ""], "--output '': want a file or folder; leave it out"),
     "model a letter": (["astro.png", "--model", "letter.onnx"], "letter.onnx: not a model ONNX Runtime can load"),

@@ -297,7 +297,7 @@ class _Guard:
 
 def _shown(options: Options) -> set[str]:
     """The files that stand behind people."""
-    if options.kind != "composite":
+    if options.kind != "composite" or not os.path.exists(options.background):
         return set()
     slides = Path(options.background).iterdir() if os.path.isdir(options.background) else ()
     return {real(str(path)) for path in (options.background, *slides)}

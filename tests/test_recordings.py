@@ -119,3 +119,21 @@ def test_recordings_joined_byte_by_byte_are_told_before_the_work(
     assert "where recordings are joined; cut it there" in result.reason
     (part,) = replace(made, "#000000", tmp_path / "out.mp4", model=red_finder, end=Fraction(1))
     assert part.status == "done"
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown", "said"),
+    [(b"A_AC3", b"A_XY3", "sound track 1 (audio, deu)"), (b"S_TEXT/UTF8", b"S_TEXT/XYZ1", "subtitles track 2 (sub")],
+)
+@pytest.mark.parametrize("target", ["out.mkv", "out.mp4"])
+def test_a_track_of_an_unknown_kind_does_not_cost_the_video(
+    tmp_path: Path, red_finder: Path, known: bytes, unknown: bytes, said: str, target: str
+) -> None:
+    """As a phone's newest sound."""
+    made = make_tape(tmp_path / "in.mkv", Tape(sounds=(("ac3", "deu", "Ton"),)))
+    made.write_bytes(made.read_bytes().replace(known, unknown))
+    (result,) = replace(made, "#000000", tmp_path / target, model=red_finder)
+    assert (result.status, result.reason) == ("done", "")
+    note = next(note for note in result.note.split("; ") if note.startswith(said))
+    assert note.endswith("not kept: of a kind that this FFmpeg does not know")
+    assert len(held(tmp_path / target)) == 1

@@ -68,6 +68,9 @@ class Tracks:
         if stream.type == "video" and stream is source.streams.video[0]:
             return
         track: _Track | None = None
+        if stream.type in ("audio", "subtitle") and stream.codec_context is None:
+            self.notes.append(f"{_called(stream)} not kept: of a kind that this FFmpeg does not know")
+            return
         if isinstance(stream, AudioStream):
             track = _Copied(stream, self._into) if _holds(self._into, stream) else _Encoded(stream, self._into)
             if isinstance(track, _Encoded):

@@ -137,3 +137,14 @@ def test_a_track_of_an_unknown_kind_does_not_cost_the_video(
     note = next(note for note in result.note.split("; ") if note.startswith(said))
     assert note.endswith("not kept: of a kind that this FFmpeg does not know")
     assert len(held(tmp_path / target)) == 1
+
+
+@pytest.mark.parametrize("rate", [4_000, 11_024, 96_000])
+def test_sound_of_an_odd_rate_is_kept(tmp_path: Path, red_finder: Path, rate: int) -> None:
+    """As of cameras whose clock divides that way; AAC knows few rates."""
+    made = make_tape(tmp_path / "in.mkv", Tape(sounds=(("pcm_s16le", "deu", "Ton"),), subtitles=False, samples=rate))
+    (result,) = replace(made, "#000000", tmp_path / "out.mp4", model=red_finder)
+    assert (result.status, result.reason) == ("done", "")
+    heard = [time for time, loud in loudness(tmp_path / "out.mp4") if loud > 0.1]
+    assert heard[0] < 0.1
+    assert 2.9 < heard[-1] < 3.1

@@ -22,6 +22,7 @@ from figureground.frames import FFMPEG_ERRORS
 _REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
 # By number of channels, for sound that is encoded anew: encoders know few layouts, and AVI names none.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 # What a file says of its own making, not of what it shows.
 _OWN = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_", "_statistics")
 _OWN_VIDEO = ("rotate", "timecode", "alpha_mode", "vendor_id")
@@ -188,7 +189,8 @@ class _Encoded:
         self._into, self.called, self.unread = into, _called(stream), 0
         codec = "libopus" if into.format.name == "webm" else "aac"
         self.codec = codec.removeprefix("lib")
-        rate = 48_000 if codec == "libopus" or stream.rate > 48_000 else stream.rate
+        # Of AAC's rates those up to this; a camera's 11024 Hz, say, is none.
+        rate = stream.rate if codec == "aac" and stream.rate in _RATES else 48_000
         added = into.add_stream(codec, rate=rate, layout=_LAYOUTS.get(stream.channels, "stereo"))
         assert isinstance(added, AudioStream)
         describe(stream, added)

@@ -126,7 +126,8 @@ def _piped(
         raise FigureGroundError("--json: says nothing of standard input and output; leave it out")
     pass_on = replace_piped(inputs, output, options, picture_format, pipe)
     try:
-        pass_on()
+        if note := pass_on():
+            complain(f"{inputs[0]}: {note}")
     except (InputError, OutputError) as error:
         complain(str(error))
         return 1

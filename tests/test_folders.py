@@ -104,6 +104,19 @@ def test_run_again_it_does_what_is_missing_or_changed(album: Path, again: Callab
     assert set(manifest(out)) == set(after)
 
 
+def test_what_is_no_slide_of_the_background_changes_nothing(tmp_path: Path, red_finder: Path) -> None:
+    """macOS leaves such files wherever somebody looks."""
+    write_image(tmp_path / "walls" / "wall.png", plain(9, 9, BLUE))
+    write_image(tmp_path / "album" / "a.png", noise(20, 20))
+    seen = []
+    for left in (None, ".DS_Store", "._wall.png", "notes.txt"):
+        if left is not None:
+            (tmp_path / "walls" / left).write_bytes(b"\0\5\x16\7")
+        (result,) = replace(tmp_path / "album", tmp_path / "walls", tmp_path / "out", model=red_finder)
+        seen.append(result.status)
+    assert seen == ["done", "kept", "kept", "kept"]
+
+
 def test_what_stands_beside_a_result_is_made_again_too(tmp_path: Path, red_finder: Path) -> None:
     clip, sheet = make_video(tmp_path / "clip.mp4", counting(5), look=H264), tmp_path / "sheet.png"
     asked: dict[str, Any] = {"output": tmp_path / "out", "model": red_finder, "matte": True, "sheet": sheet}

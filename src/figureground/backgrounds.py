@@ -173,7 +173,7 @@ def make_background(spec: str) -> Background:
         raise BackgroundError(f"background {spec!r}: neither a file nor a folder")
     try:
         if path.is_dir():
-            pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
+            pictures = slides(path)
             if not pictures:
                 raise BackgroundError(f"background {spec!r}: no pictures in this folder")
             for picture in pictures:
@@ -186,6 +186,11 @@ def make_background(spec: str) -> Background:
         return Still(read_image(path))
     except InputError as error:
         raise BackgroundError(f"background {error}") from error
+
+
+def slides(folder: Path) -> list[Path]:
+    """The pictures of a folder by name, without hidden files, as macOS leaves them on other systems' disks."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
 
 
 def is_path(spec: str) -> bool:

@@ -24,7 +24,7 @@ from figureground.errors import OutputError
 
 def replace(
     inputs: str | Path | Sequence[str | Path],
-    background: str = "blur",
+    background: str | Path = "blur",
     output: str | Path | None = None,
     kind: str = "composite",
     model: str | Path = "small",
@@ -77,7 +77,7 @@ def replace(
     names = [inputs] if isinstance(inputs, str | Path) else inputs
     options = Options(
         kind,
-        background,
+        str(background),
         str(model),
         crop=crop,
         margin=margin,

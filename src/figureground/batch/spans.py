@@ -30,7 +30,7 @@ import av
 
 from figureground.arrays import Frame, Matte
 from figureground.atomic import atomic_path
-from figureground.backgrounds import Background, make_background
+from figureground.backgrounds import Background, make_background, slides
 from figureground.batch.compose import Deepened, grey_as_rgb, make_compose, of_deep_frames
 from figureground.batch.content import model_hashes
 from figureground.batch.folder import frames_folder
@@ -330,7 +330,7 @@ def segment_name(job: Job, span: Span) -> str:
 def _content(path: Path) -> str:
     """Tells a file from others by its size and a good part of its content; not by its time, which copies change."""
     if path.is_dir():
-        return " ".join(f"{child.name} {_content(child)}" for child in sorted(path.iterdir()) if child.is_file())
+        return " ".join(f"{child.name} {_content(child)}" for child in slides(path))
     if not path.is_file():
         return ""
     size = path.stat().st_size

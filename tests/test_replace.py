@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -449,6 +450,15 @@ def test_who_reads_no_further_does_not_end_the_work(tmp_path: Path, red_finder: 
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
     assert len([*(tmp_path / "out").glob("*.png")]) == 30
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it takes a shell of Unix")
+@pytest.mark.parametrize("name", ["a.png", "gone.png"])
+def test_with_its_outputs_closed_it_works_all_the_same(tmp_path: Path, red_finder: Path, name: str) -> None:
+    write_image(tmp_path / "a.png", noise(40, 30))
+    line = shlex.join([*COMMAND, name, "--output", "out.png", "--model", str(red_finder)])
+    done = subprocess.run(["sh", "-c", f"{line} >&- 2>&-"], cwd=tmp_path, check=False)
+    assert (done.returncode, (tmp_path / "out.png").exists()) == ((0, True) if name == "a.png" else (2, False))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows waits for no pipe")

@@ -149,8 +149,11 @@ def _is_long(request: HTTPConnection) -> bool:
 
 
 async def _linger(receive: Receive) -> None:
-    """Reads on for a moment: to hang up on what is still being sent resets the connection, and may take the answer."""
-    left = LARGEST_BODY  # of one who sends as fast as the machine takes it, not for all that moment
+    """Reads on for a moment: to hang up on what is still being sent resets the connection, and may take the answer.
+
+    A client that sends fast could send gigabytes in that moment: after as much as the largest body it is left too.
+    """
+    left = LARGEST_BODY
     with suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             while left > 0 and (message := await receive()).get("more_body"):

@@ -141,9 +141,10 @@ def _named(files: Sequence[str], output: str | None, options: Options, remembere
     """The files that were named one by one."""
     items = []
     # Beside their inputs, results of one folder can only meet those of the same folder.
-    homes = dict.fromkeys(_home(file) if output is None else output for file in files)
-    for home in homes:
-        here = [file for file in files if output is not None or _home(file) == home]
+    homes = dict[str, list[str]]()
+    for file in files:
+        homes.setdefault(_home(file) if output is None else output, []).append(file)
+    for home, here in homes.items():
         first = dict[str, str]()
         for file in here:
             name = _name(file)
@@ -260,7 +261,11 @@ class _Guard:
     """Knows where no result may go: onto inputs and the background."""
 
     def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, options: Options) -> None:
-        self._files = {real(file): file for file in files}
+        self._files = {real(file) for file in files}
+        # The folders in which each file has a name, by what tells files and folders on a disk apart.
+        self._homes = dict[tuple[int, int] | None, set[tuple[int, int] | None]]()
+        for file in files:
+            self._homes.setdefault(_on_disk(file), set()).add(_on_disk(_home(file) or "."))
         # Results in a folder of an input folder are left out of the walk, so they are no inputs.
         self._output = real(output) if output is not None else ""
         self._roots = [real(root) for root in folders]
@@ -282,17 +287,23 @@ class _Guard:
 
     def _is_file(self, output: str) -> bool:
         """Whether it is one of the files under another spelling, as A.JPG and a.jpg are on some systems."""
-        if not self._files or is_url(output) or not os.path.exists(output):
-            return False
-        return any(
-            same(output, file) for file in self._files.values() if same(_home(file) or ".", _home(output) or ".")
-        )
+        file = _on_disk(output) if self._files else None
+        return file is not None and _on_disk(_home(output) or ".") in self._homes.get(file, ())
 
     def _is_inside(self, home: str) -> bool:
         return any(
             _within(home, root) and not (_within(self._output, root) and _within(home, self._output))
             for root in self._roots
         )
+
+
+def _on_disk(place: str) -> tuple[int, int] | None:
+    """Disk and number of a file or folder of this machine; None if it is not there."""
+    try:
+        status = os.stat(place)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _shown(options: Options) -> set[str]:

@@ -142,7 +142,7 @@ def test_folders_of_the_same_tree_must_not_meet(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     first, second = plan([tmp_path / "x", tmp_path / "y"], tmp_path / "out", Options())
     assert (first.output, first.refused) == (str(tmp_path / "out" / "a.png"), "")
-    assert "would go there; rename one or run twice" in second.refused
+    assert "would go there; rename one, or give each its own --output" in second.refused
     assert [*plan([tmp_path], tmp_path / "out", Options())] == [
         Item(str(tmp_path / name), str(tmp_path / "out" / name), name, name) for name in ("x/a.png", "y/a.png")
     ]

@@ -150,7 +150,7 @@ def _named(files: Sequence[str], output: str | None, options: Options, remembere
             name = _name(file)
             if name in first:
                 there = join(home, _wanted(name, options, beside=output is None))
-                raise OutputError(f"{there}: both {first[name]} and {file} would go there; rename one or run twice")
+                raise OutputError(_meeting(there, first[name], file))
             first[name] = file
         results = result_names([*first], options, remembered, beside=output is None)
         kept = output is not None
@@ -178,8 +178,11 @@ def _in_folders(
         yield Item(item.input, item.output, item.name, result, guard.reason(item, options))
         for root in others:
             twin = join(root, item.name)
-            reason = f"{item.output}: both {item.input} and {twin} would go there; rename one or run twice"
-            yield Item(twin, item.output, "", "", reason)
+            yield Item(twin, item.output, "", "", _meeting(item.output, item.input, twin))
+
+
+def _meeting(there: str, one: str, other: str) -> str:
+    return f"{there}: both {one} and {other} would go there; rename one, or give each its own --output"
 
 
 def _results(folder: Folder, options: Options, remembered: Remembered, named: Sequence[Item]) -> dict[str, str]:

@@ -113,6 +113,12 @@ def test_a_link_to_an_input_is_that_input(tmp_path: Path) -> None:
         plan([tmp_path / "a.png"], tmp_path / "link" / "a.png", Options())
 
 
+def test_a_name_that_ends_in_a_slash_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (item,) = plan([tmp_path / "a.png"], f"{tmp_path}/results.2026/", Options())
+    assert Path(item.output) == tmp_path / "results.2026" / "a.png"
+
+
 def test_an_input_under_another_name_in_its_folder_is_that_input(tmp_path: Path) -> None:
     """As A.png is a.png on some systems; here a second name of the same file stands in for that."""
     write_image(tmp_path / "a.png", noise(9, 9))

@@ -99,7 +99,8 @@ def is_single(inputs: Sequence[str | Path], output: str | Path | None, options: 
         return False
     if not _suffix(Path(_name(str(inputs[0]))), options):  # of numbered pictures
         return not is_url(str(output)) and replaceable(Path(output))
-    return bool(PurePosixPath(str(output)).suffix) and not is_folder(str(output))
+    target = str(output)
+    return bool(PurePosixPath(target).suffix) and not target.endswith(("/", os.sep)) and not is_folder(target)
 
 
 def check_not_empty(inputs: Sequence[str | Path]) -> None:

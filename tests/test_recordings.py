@@ -10,10 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from figureground.batch import replace
+from scenes import plain
 from test_tracks import Tape, held, make_tape
-from videos import SAMPLE_RATE, Look, counting, make_video
+from videos import SAMPLE_RATE, Look, counting, make_video, read_film
 
 MPEG2 = Look(codec="mpeg2video", pixels="yuv420p")
 SOUND = Tape(sounds=(("ac3", "deu", "Ton"),), subtitles=False)
@@ -148,3 +150,41 @@ def test_sound_of_an_odd_rate_is_kept(tmp_path: Path, red_finder: Path, rate: in
     heard = [time for time, loud in loudness(tmp_path / "out.mp4") if loud > 0.1]
     assert heard[0] < 0.1
     assert 2.9 < heard[-1] < 3.1
+
+
+def boxes(content: bytes) -> list[bytes]:
+    """The boxes of MP4, one after another (ISO 14496-12, 4.2)."""
+    found, at = [], 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        found.append(content[at : at + size])
+        at += size
+    return found
+
+
+def test_a_cover_picture_is_not_the_video_though_it_comes_first(tmp_path: Path, red_finder: Path) -> None:
+    made = tmp_path / "in.mp4"
+    with av.open(str(made), "w") as container:
+        video, cover = container.add_stream("mpeg4", rate=10), container.add_stream("mjpeg", rate=1)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        for stream, size, count in ((video, (64, 48), 5), (cover, (32, 32), 1)):
+            for _ in range(count):
+                frame = av.VideoFrame.from_ndarray(plain(*size, (255, 0, 0)), format="rgb24")
+                container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+            container.mux(stream.encode(None))
+    *others, moov = boxes(made.read_bytes())
+    head, *inner = boxes(moov[8:])
+    # Some programs write what is said of a file, the cover with it, before its tracks.
+    inner.sort(key=lambda box: box[4:8] != b"udta")
+    made.write_bytes(b"".join([*others, moov[:8], head, *inner]))
+    with av.open(str(made)) as container:
+        assert container.streams.video[0].disposition & Disposition.attached_pic
+    (result,) = replace(made, "#000000", tmp_path / "out.mp4", model=red_finder)
+    assert (result.status, result.frames, result.note) == (
+        "done",
+        5,
+        "cover picture not kept: mp4 does not hold it",
+    )
+    assert read_film(tmp_path / "out.mp4").size == (64, 48)

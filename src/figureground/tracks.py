@@ -16,7 +16,7 @@ from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from figureground.frames import FFMPEG_ERRORS
+from figureground.frames import FFMPEG_ERRORS, main_video
 
 # Sound that FFmpeg counts among a container's codecs but then does not write.
 _REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
@@ -66,7 +66,7 @@ class Tracks:
         self._waiting: Packet[Any] | None = None
 
     def _add(self, stream: Stream, source: InputContainer) -> None:
-        if stream.type == "video" and stream is source.streams.video[0]:
+        if stream is main_video(source):
             return
         track: _Track | None = None
         if stream.type in ("audio", "subtitle") and stream.codec_context is None:

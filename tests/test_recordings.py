@@ -188,3 +188,14 @@ def test_a_cover_picture_is_not_the_video_though_it_comes_first(tmp_path: Path, 
         "cover picture not kept: mp4 does not hold it",
     )
     assert read_film(tmp_path / "out.mp4").size == (64, 48)
+
+
+def test_what_camcorders_and_phones_write_is_found_in_folders(tmp_path: Path, red_finder: Path) -> None:
+    (tmp_path / "card").mkdir()
+    for name in ("00001.mts", "00002.m2ts", "VTS_01_1.vob", "call.3gp"):
+        written = tmp_path / "card" / (name if name != "00001.mts" else "00001.m2ts")  # FFmpeg's writer knows no .mts
+        look = MPEG2 if name.endswith("vob") else Look(pixels="yuv420p")
+        make_video(written, counting(5), 25, look).rename(tmp_path / "card" / name.upper())
+    results = replace(tmp_path / "card", "#000000", tmp_path / "out", model=red_finder)
+    assert [(result.status, result.frames) for result in results] == [("done", 5)] * 4
+    assert all(result.output.endswith(".mp4") for result in results)

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from figureground.arrays import Frame
+from figureground.batch import Options
+from figureground.batch.cluster import _everywhere
 from figureground.batch.manifest import NAME
 from figureground.images import write_image
 from trees import tree
@@ -180,3 +182,13 @@ def test_what_takes_far_too_long_is_begun_again_and_the_first_result_counts(tmp_
     line = [sys.executable, "-c", STRAGGLER, address, str(tmp_path / "begun")]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1:] == ["[('late', 'the second'), ('quick', 'at once')]"], done.stderr
+
+
+def test_words_are_no_paths_and_paths_hold_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("small", "blur", "wall"):
+        (tmp_path / name).mkdir()
+    sent = _everywhere(Options(background="blur", model="small", sheet="sheet.png"))
+    assert (sent.background, sent.model, sent.sheet) == ("blur", "small", str(tmp_path / "sheet.png"))
+    sent = _everywhere(Options(background="wall", model="own.onnx"))
+    assert (sent.background, sent.model) == (str(tmp_path / "wall"), str(tmp_path / "own.onnx"))

@@ -104,6 +104,47 @@ def test_run_again_it_does_what_is_missing_or_changed(album: Path, again: Callab
     assert set(manifest(out)) == set(after)
 
 
+def test_what_is_no_slide_of_the_background_changes_nothing(tmp_path: Path, red_finder: Path) -> None:
+    """macOS leaves such files wherever somebody looks."""
+    write_image(tmp_path / "walls" / "wall.png", plain(9, 9, BLUE))
+    write_image(tmp_path / "album" / "a.png", noise(20, 20))
+    seen = []
+    for left in (None, ".DS_Store", "._wall.png", "notes.txt"):
+        if left is not None:
+            (tmp_path / "walls" / left).write_bytes(b"\0\5\x16\7")
+        (result,) = replace(tmp_path / "album", tmp_path / "walls", tmp_path / "out", model=red_finder)
+        seen.append(result.status)
+    assert seen == ["done", "kept", "kept", "kept"]
+
+
+def test_what_stands_beside_a_result_is_made_again_too(tmp_path: Path, red_finder: Path) -> None:
+    clip, sheet = make_video(tmp_path / "clip.mp4", counting(5), look=H264), tmp_path / "sheet.png"
+    asked: dict[str, Any] = {"output": tmp_path / "out", "model": red_finder, "matte": True, "sheet": sheet}
+    seen = []
+    for lost in (None, None, tmp_path / "out" / "clip-matte.mp4", sheet):
+        if lost is not None:
+            lost.unlink()
+        (result,) = replace([clip], "#0000ff", **asked)
+        seen.append((result.status, lost is None or lost.exists()))
+    assert seen == [("done", True), ("kept", True), ("done", True), ("done", True)]
+
+
+def test_a_folder_of_pictures_counts_with_all_that_is_in_it(tmp_path: Path, red_finder: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make_video(tmp_path / "in" / "clip.mp4", counting(5), look=H264)
+    asked: dict[str, Any] = {"output": tmp_path / "out", "model": red_finder, "codec": "png"}
+    left = tmp_path / "out" / ".clip.abcd1234.part"  # as a run leaves it that is killed while it joins them
+    seen = []
+    for lost in (None, None, tmp_path / "out" / "clip" / "000003.png"):
+        left.mkdir(parents=True)
+        (left / "000001.png").touch()
+        if lost is not None:
+            lost.unlink()
+        (result,) = replace([tmp_path / "in"], "#0000ff", **asked)
+        seen.append((result.status, len([*(tmp_path / "out" / "clip").iterdir()]), left.exists()))
+    assert seen == [("done", 5, False), ("kept", 5, False), ("done", 5, False)]
+
+
 def test_what_is_asked_for_counts_and_where_it_lies_does_not(
     album: Path, again: Callable[..., dict[str, str]], tmp_path: Path, red_finder: Path
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -135,6 +137,21 @@ def test_transparent_and_grey_pictures_of_sixteen_bits(tmp_path: Path) -> None:
     assert np.abs(got - (share * rgba[:, :, :3] + (1 - share) * 65535)).max() <= 1
     Image.fromarray(rgba[:, :, 0]).save(tmp_path / "grey.tif")
     np.testing.assert_array_equal(read_picture(tmp_path / "grey.tif", deep=True).pixels[:, :, 1], rgba[:, :, 0])
+
+
+def test_a_transparent_grey_picture_of_sixteen_bits_keeps_them(tmp_path: Path, red_finder: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 65536, (9, 7), np.uint16)
+    lines = np.stack([grey, np.full_like(grey, 65535)], axis=2).astype(">u2").view(np.uint8).reshape(9, -1)
+    with (tmp_path / "in.png").open("wb") as file:  # Pillow and OpenCV write none
+        file.write(b"\x89PNG\r\n\x1a\n")
+        putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 7, 9, 16, 4, 0, 0, 0))
+        putchunk(file, b"IDAT", zlib.compress(np.pad(lines, ((0, 0), (1, 0))).tobytes()))
+        putchunk(file, b"IEND", b"")
+    cut = cv2.imread(str(made(tmp_path / "in.png", red_finder, "out.png", kind="cutout")), cv2.IMREAD_UNCHANGED)
+    assert cut.dtype == np.uint16
+    shown = cut[:, :, 3] == 65535
+    assert shown.any()
+    np.testing.assert_array_equal(cut[shown][:, 0], grey[shown])
 
 
 # ---- cropping

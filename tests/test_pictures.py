@@ -83,6 +83,24 @@ def test_what_a_picture_says_is_kept_but_for_what_shows_the_old_room(
 
 
 @pytest.mark.parametrize("suffix", HOLD_ALL)
+def test_names_keep_their_letters(tmp_path: Path, red_finder: Path, suffix: str) -> None:
+    """EXIF's text is ASCII by its standard and UTF-8 by custom; Pillow writes question marks instead."""
+    artist, owner, said = "Jürgen Löß".encode(), "Zoë 李".encode(), Image.Exif()
+    said[TAGS.Artist], said[ExifTags.IFD.Exif] = "A" * len(artist), {TAGS.CameraOwnerName: "B" * len(owner)}
+    content = said.tobytes().replace(b"A" * len(artist), artist).replace(b"B" * len(owner), owner)
+    Image.fromarray(person()).save(tmp_path / "in.png", exif=content)
+    after = [made(tmp_path / "in.png", red_finder, f"out{suffix}")]
+    if suffix in (".png", ".tif"):
+        after.append(tmp_path / f"deep{suffix}")
+        write_picture(after[1], np.zeros((8, 8, 4), np.uint16), read_picture(tmp_path / "in.png").metadata)
+    for path in after:
+        with Image.open(path) as picture:
+            tags = picture.getexif()
+            assert tags[TAGS.Artist].encode("latin-1") == artist
+            assert tags.get_ifd(ExifTags.IFD.Exif)[TAGS.CameraOwnerName].encode("latin-1") == owner
+
+
+@pytest.mark.parametrize("suffix", HOLD_ALL)
 def test_stripped_of_metadata_it_says_nothing_but_its_colours(tmp_path: Path, red_finder: Path, suffix: str) -> None:
     before = photograph(tmp_path / f"in{suffix}", person(), profile=swapped_profile())
     after = made(before, red_finder, f"out{suffix}", background="#008040", strip_metadata=True)

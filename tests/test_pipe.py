@@ -83,6 +83,14 @@ def test_a_picture_from_a_file_and_one_into_a_file(tmp_path: Path, red_finder: P
     assert (tmp_path / "new" / "b.png").read_bytes() == out.stdout
 
 
+def test_the_first_of_several_pictures_is_taken_and_that_is_said(tmp_path: Path, red_finder: Path) -> None:
+    pages = [Image.fromarray(person()), Image.fromarray(plain(96, 64, GREEN))]
+    content = content_of(lambda file: pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:]))
+    done = run(tmp_path, content, "-", "--output", "-", "--kind", "alpha", "--model", red_finder)
+    assert (done.returncode, done.stderr) == (0, b"figureground: -: the first of its 2 pictures\n")
+    assert done.stdout.startswith(b"\x89PNG")
+
+
 def test_a_picture_through_is_the_one_of_files(tmp_path: Path, astronaut: Frame, engine: Engine) -> None:
     content = content_of(lambda file: Image.fromarray(astronaut).save(file, "PNG"))
     done = run(tmp_path, content, "-", "--output", "-", "--background", "#00ff00")
@@ -190,6 +198,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "pipe in part": (
         ["-", "--pipe", SIZE, "--to", "2", "--frames", "9"],
         "--to, --frames: only for video files, not for",
+    ),
+    "pipe with a format": (["-", "--pipe", SIZE, "--format", "png"], "--format: is for a picture, raw frames have"),
+    "watched": (
+        ["-", "--output", "-", "--watch", "--jobs", "2", "--cluster", "local", "--resume"],
+        "--jobs, --cluster, --watch, --resume: only for files and folders, not for what goes through -",
     ),
     "part of a picture": (
         ["-", "--output", "-", "--from", "2"],

@@ -130,6 +130,27 @@ def test_results_in_the_folder_of_a_store_that_is_the_input_are_refused(
         plan(["memory://album"], "memory://album/", Options())
 
 
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("{0}", "file://{0}"),
+        ("file://{0}", "{0}"),
+        ("file://{0}", "local://{0}/"),
+        ("{0}/a.png", "file://{0}/a.png"),
+        ("memory://album", "memory:///album"),
+        ("memory://album/a.png", "memory:///album/a.png"),
+    ],
+)
+def test_an_input_by_another_spelling_is_an_input(
+    local: Path, memory: fsspec.AbstractFileSystem, red_finder: Path, source: str, target: str
+) -> None:
+    memory.put(str(local), "/album", recursive=True)
+    before = (local / "a.png").read_bytes()
+    with pytest.raises(OutputError, match="is an input"):
+        replace(source.format(local), "#102030", target.format(local), model=red_finder)
+    assert (local / "a.png").read_bytes() == memory.cat_file("/album/a.png") == before
+
+
 WITHOUT = """
 import sys
 sys.modules["fsspec"] = None
@@ -144,3 +165,23 @@ def test_without_fsspec_the_command_to_install_it_is_told() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "pip install 'figureground[cluster]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_matte_of_a_video_goes_to_the_store_too(
+    local: Path, memory: fsspec.AbstractFileSystem, red_finder: Path, tmp_path: Path
+) -> None:
+    replace([local / "clip.mp4"], "#102030", tmp_path / "here.mp4", model=red_finder, matte=True)
+    for target in ("memory://results/named.mp4", "memory://results/"):
+        (there,) = replace([local / "clip.mp4"], "#102030", target, model=red_finder, matte=True)
+        assert there.status == "done"
+    want = (tmp_path / "here-matte.mp4").read_bytes()
+    assert memory.cat_file("/results/named-matte.mp4") == memory.cat_file("/results/clip-matte.mp4") == want
+
+
+@pytest.mark.parametrize("asked", [{"codec": "png"}, {"sheet": "memory://results/sheet.png"}])
+def test_what_cannot_go_to_a_url_is_told_before_the_work(
+    local: Path, memory: fsspec.AbstractFileSystem, red_finder: Path, asked: dict[str, str]
+) -> None:
+    with pytest.raises(OutputError, match="to no URL; choose a place on this machine"):
+        replace([local / "clip.mp4"], "#102030", "memory://results/", model=red_finder, **asked)  # type: ignore[arg-type]
+    assert memory.find("/results") == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -27,7 +29,7 @@ from figureground.engine import Engine
 from figureground.images import EXTENSIONS, read_image, read_matte, write_image
 from figureground.preprocess import to_matte
 from networks import Shape, save_network
-from scenes import BLUE, GREEN, RED, largest_difference, plain
+from scenes import BLUE, GREEN, RED, largest_difference, noise, plain
 from trees import tree
 from videos import H264, Look, counting, make_sound, make_video, read_film, read_rgba, read_sound
 
@@ -230,6 +232,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "strength": (["astro.png", "--background", "blur:0"], "the strength must be a number from 1 to 100"),
     "kind": (["astro.png", "--kind", "cut"], "kind 'cut': want one of composite, cutout, alpha"),
     "model unknown": (["astro.png", "--model", "huge"], "huge: no such model; use small"),
+    "model of no name": (["astro.png", "--model", ""], "not an .onnx file; make one with"),
+    "model of this folder": (["astro.png", "--model", "."], "model.onnx: no such model; use small"),
+    "background elsewhere": (["astro.png", "--background", "gs://a/b.png"], "background 'gs://a/b.png': no such file"),
+    "background of no name": (["astro.png", "--background", ""], "background '': no such file; want blur"),
+    "output of no name": (["none/../astro.png", "--output", ""], "--output '': want a file or folder; leave it out"),
     "model a letter": (["astro.png", "--model", "letter.onnx"], "letter.onnx: not a model ONNX Runtime can load"),
     "model of planes": (["astro.png", "--model", "planes.onnx"], "want input uint8 (1, height, width, 3)"),
     "model of floats": (["astro.png", "--model", "float.onnx"], "want input uint8 (1, height, width, 3)"),
@@ -422,3 +429,61 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_what_is_done_and_nothing_half_do
     assert err == "figureground: interrupted; what was finished is kept, nothing half-written is left\n"
     assert sorted(os.listdir(photo.parent / "out")) == ["astro.png", NAME]
     assert read_image(photo.parent / "out" / "astro.png").shape == (256, 256, 3)
+
+
+def begun(*arguments: str | Path, unbuffered: str = "", **more: Any) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}  # which the tests may have from where they run
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environment, stderr=subprocess.PIPE, **more)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_who_reads_no_further_does_not_end_the_work(tmp_path: Path, red_finder: Path, as_json: bool) -> None:
+    """As `| head -1`, or a pager that is left."""
+    for number in range(30):
+        write_image(tmp_path / "album" / f"{number:02}.png", noise(40, 30, seed=number))
+    arguments = [tmp_path / "album", "--output", tmp_path / "out", "--model", red_finder, *["--json"] * as_json]
+    with begun(*arguments, unbuffered="1", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+    assert len([*(tmp_path / "out").glob("*.png")]) == 30
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it takes a shell of Unix")
+@pytest.mark.parametrize("name", ["a.png", "gone.png"])
+def test_with_its_outputs_closed_it_works_all_the_same(tmp_path: Path, red_finder: Path, name: str) -> None:
+    write_image(tmp_path / "a.png", noise(40, 30))
+    line = shlex.join([*COMMAND, name, "--output", "out.png", "--model", str(red_finder)])
+    done = subprocess.run(["sh", "-c", f"{line} >&- 2>&-"], cwd=tmp_path, check=False)
+    assert (done.returncode, (tmp_path / "out.png").exists()) == ((0, True) if name == "a.png" else (2, False))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows waits for no pipe")
+def test_what_is_done_is_said_at_once(tmp_path: Path, red_finder: Path) -> None:
+    write_image(tmp_path / "hot" / "a.png", noise(40, 30))
+    arguments = [tmp_path / "hot", "--output", tmp_path / "out", "--model", red_finder, "--json", "--watch"]
+    with begun(*arguments, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert select.select([process.stdout], [], [], 60)[0], "nothing is said while it waits for more"
+            assert b"results" in process.stdout.readline()
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a file that is always full")
+def test_what_cannot_be_printed_is_said_once_and_the_work_goes_on(tmp_path: Path, red_finder: Path) -> None:
+    for number in range(3):
+        write_image(tmp_path / "album" / f"{number}.png", noise(40, 30, seed=number))
+    with (
+        open("/dev/full", "wb") as full,
+        begun(tmp_path / "album", "--output", tmp_path / "out", "--model", red_finder, stdout=full) as process,
+    ):
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        assert (said.count("\n"), process.wait(60)) == (1, 0)
+        assert said.startswith("figureground: standard output: cannot be written (No space left on device)")
+    assert len([*(tmp_path / "out").glob("*.png")]) == 3

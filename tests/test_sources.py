@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import struct
 import weakref
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ CONTAINERS: dict[str, Look] = {
     "a.webm": VP9,
     "a.avi": MPEG4,
     "a.ts": H264,
+    "a.m2ts": H264,
     "a.mpg": MPEG2,
+    "a.vob": MPEG2,
+    "a.3gp": H264,
     "a.flv": FLV,
     "a.wmv": WMV,
     "a.gif": GIF,
@@ -243,7 +247,7 @@ def make_unreadable(folder: Path) -> None:
         ("gone.mp4", "no such file$"),
         ("letter.mp4", "not a video this can read"),
         ("empty.mp4", "not a video this can read"),
-        ("folder.mp4", "not a video this can read"),
+        ("folder.mp4", "not a regular file"),
         ("sound.mp4", "there is no video in this file$"),
         ("frameless.mp4", "the video is damaged|holds no frames"),
         ("huge.gif", "11000x11000 is over the limit of 100 megapixels$"),
@@ -255,6 +259,13 @@ def test_what_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str,
         VideoSource(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_that_nobody_writes_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    with pytest.raises(VideoError, match=r"a\.mp4: not a regular file"):
+        VideoSource(tmp_path / "a.mp4")
 
 
 @pytest.mark.parametrize(("name", "reason"), [("a.mp4", "there is no video in this file"), ("a.mkv", "not a video")])

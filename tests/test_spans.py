@@ -174,6 +174,28 @@ def test_the_folder_of_spans_tells_inputs_and_options_apart(tmp_path: Path, red_
     assert len({own, *different}) == len(different) + 1
 
 
+@pytest.mark.usefixtures("short_spans")
+@pytest.mark.parametrize(("name", "other"), [("a.mp4", "a.mp4.mp4"), ("L" * 120 + "1.mp4", "L" * 120 + "2.mp4")])
+def test_a_video_leaves_the_spans_of_one_with_a_like_name(
+    tmp_path: Path, red_finder: Path, name: str, other: str
+) -> None:
+    """Another thread, or another run, may be making them at this moment."""
+    made = make_video(tmp_path / "in.mp4", walking(20), 10, SHORT)
+    job, wanted = Job(made, tmp_path / other), options(red_finder)
+    part = replace_span(job, wanted, split(made, wanted)[0], Engine(red_finder))
+    (result,) = replace(made, "#000000", tmp_path / name, model=red_finder)
+    assert (result.status, part.exists()) == ("done", True)
+    replace(made, "#000000", tmp_path / other, model=red_finder)
+    assert not part.exists()
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path, red_finder: Path) -> None:
+    made = make_video(tmp_path / "in.mp4", walking(3), 10, SHORT)
+    for name in ("結" * 83 + ".mp4", "😀" * 62 + ".mp4", "a" * 251 + ".mp4"):
+        (result,) = replace(made, "#000000", tmp_path / name, model=red_finder)
+        assert (result.status, result.reason) == ("done", "")
+
+
 # ---- seams
 
 

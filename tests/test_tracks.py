@@ -392,6 +392,28 @@ def test_styled_subtitles_keep_their_words_and_what_letters_can_show(tmp_path: P
         ]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_subtitles_that_overlap_are_seen_together_where_one_is_seen_at_a_time(
+    tmp_path: Path, red_finder: Path, suffix: str
+) -> None:
+    said = [(0.2, 0.8, "One"), (0.2, 0.8, "Two"), (0.5, 1.5, "<i>Three</i>"), (1.0, 2.0, "Four"), (2.5, 2.8, "Five")]
+    made = subtitled(tmp_path / "in.mkv", "subrip", [(start, end, text.encode()) for start, end, text in said])
+    (result,) = replace(made, "#000000", tmp_path / f"out{suffix}", model=red_finder)
+    assert (result.status, result.note) == ("done", "subtitles track 1 (subrip, por) converted to mov_text")
+    heard = read_aloud(tmp_path / f"out{suffix}")
+    assert [text for *_, text in heard if text] == [
+        "One\nTwo",
+        "One\nTwo\n{\\i1}Three",
+        "{\\i1}Three",
+        "{\\i1}Three{\\r}\nFour",
+        "Four",
+        "Five",
+    ]
+    times = [(begin, begin + long) for begin, long, text in heard if text]
+    want = [(0.2, 0.5), (0.5, 0.8), (0.8, 1.0), (1.0, 1.5), (1.5, 2.0), (2.5, 2.8)]
+    assert np.array(times) == pytest.approx(np.array(want), abs=0.002)
+
+
 def test_a_part_of_converted_subtitles_is_cut_like_any(tmp_path: Path, red_finder: Path) -> None:
     made = subtitled(tmp_path / "in.mkv", "subrip", [(start, end, text.encode()) for start, end, text in PLAIN])
     replace(made, "#000000", tmp_path / "out.mp4", model=red_finder, start=Fraction(2), end=Fraction(3))

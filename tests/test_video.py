@@ -18,7 +18,7 @@ from figureground.batch.plan import Job
 from figureground.batch.video import replace_video
 from figureground.engine import Engine
 from figureground.errors import FigureGroundError, OutputError, SettingError
-from figureground.images import read_image
+from figureground.images import read_image, write_image
 from figureground.sources import VideoSource
 from figureground.terminal import parse_time
 from scenes import BLUE, GREEN, RED, largest_difference, noise, plain
@@ -192,6 +192,17 @@ def test_a_sheet_is_of_one_video(tmp_path: Path) -> None:
 
 
 # ---- the command
+
+
+def test_a_sheet_is_not_written_over_the_background(tmp_path: Path, red_finder: Path) -> None:
+    made, wall = make_video(tmp_path / "in.mp4", [plain(64, 48, (255, 0, 0))] * 3, 10), tmp_path / "walls" / "wall.png"
+    wall.parent.mkdir()
+    write_image(wall, plain(64, 48, (0, 0, 255)))
+    before = wall.read_bytes()
+    for background in (wall, wall.parent):
+        with pytest.raises(OutputError, match=r"wall\.png: is the background"):
+            replace(made, str(background), tmp_path / "out.mp4", model=red_finder, sheet=wall)
+    assert wall.read_bytes() == before
 
 
 def test_the_command_takes_a_part_with_a_matte_and_a_sheet(tmp_path: Path, red_finder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -57,10 +58,17 @@ def _check_regular(path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that killed runs left in `folder`; nobody may be writing there."""
+    """Remove the temporary files, and folders of pictures, that killed runs left in `folder`.
+
+    Nobody may be writing there.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if _UNFINISHED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            if not _UNFINISHED.fullmatch(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.is_file(follow_symlinks=False):
                 os.unlink(entry.path)
 
 

@@ -24,6 +24,7 @@ from figureground.smoothing import weighted_blur
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 
 Background = Callable[[Frame, Matte, Fraction], Frame]
+_COLOUR = "#[0-9a-fA-F]{6}"
 BLUR_STRENGTH = 20.0
 HARDLY = 4  # of 255: what is more of the person than that must not colour the blurred room
 
@@ -163,16 +164,16 @@ def make_background(spec: str) -> Background:
     strength = blur_strength(spec)
     if strength is not None:
         return Blur(strength)
-    if re.fullmatch("#[0-9a-fA-F]{6}", spec):
+    if re.fullmatch(_COLOUR, spec):
         return Still(colour(spec))
     path = Path(spec)
-    if not os.path.exists(path):
+    if not spec or not os.path.exists(path):  # Path("") is the folder at hand
         raise BackgroundError(f"background {spec!r}: no such file; want blur, blur:20, #rrggbb, transparent or a path")
     if not (path.is_file() or path.is_dir()):  # to open a pipe could take for ever
         raise BackgroundError(f"background {spec!r}: neither a file nor a folder")
     try:
         if path.is_dir():
-            pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
+            pictures = slides(path)
             if not pictures:
                 raise BackgroundError(f"background {spec!r}: no pictures in this folder")
             for picture in pictures:
@@ -185,6 +186,16 @@ def make_background(spec: str) -> Background:
         return Still(read_image(path))
     except InputError as error:
         raise BackgroundError(f"background {error}") from error
+
+
+def slides(folder: Path) -> list[Path]:
+    """The pictures of a folder by name, without hidden files, as macOS leaves them on other systems' disks."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+
+
+def is_path(spec: str) -> bool:
+    """Whether `make_background` takes it for a file or folder."""
+    return spec != "transparent" and blur_strength(spec) is None and not re.fullmatch(_COLOUR, spec)
 
 
 def colour(spec: str) -> Frame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -51,6 +52,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # What a library remarks on a file (broken EXIF, say) is no message of ours: stderr holds one line a failure.
     warnings.simplefilter("ignore")
+    _open_standard()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the work
             stream.reconfigure(errors="backslashreplace")
@@ -72,6 +74,20 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not interrupt saying so
         complain("interrupted; what was finished is kept, nothing half-written is left")
     sys.exit(code or 0)
+
+
+def _open_standard() -> None:
+    """Give what the program was started without (`>&-`) an end that takes everything.
+
+    Else Python has None there, and the next file to be opened would get its number and whatever libraries print.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def bench(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from figureground.errors import FigureGroundError
-from figureground.terminal import Json, parse_size
+from figureground.terminal import Json, complain, parse_size, say
 
 if TYPE_CHECKING:
     from figureground.live import Live, Settings
@@ -181,21 +180,11 @@ def _teller(as_json: bool, out: TextIO) -> Callable[[dict[str, object]], object]
 
     def tell(event: dict[str, object]) -> None:
         if as_json:
-            _print(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **event}), out)
+            say(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **event}) + "\n", out)
         elif said := [str(event[name]) for name in ("light", "level", "reason", "remedy") if event.get(name)]:
-            _print(f"figureground: {': '.join(said)}", sys.stderr)
+            complain(": ".join(said))
 
     return tell
-
-
-def _print(line: str, out: TextIO) -> None:
-    """A line for whoever still reads: the live picture goes on without one."""
-    try:
-        out.write(f"{line}\n")  # in one piece: others write there, too
-        out.flush()
-    except OSError:
-        # What is left in its buffer would be tried again, and be an error, when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _share(text: str) -> float | None:

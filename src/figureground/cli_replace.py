@@ -87,6 +87,9 @@ def replace(
         kind, background, model, crop, margin, strip_metadata, codec, matte, begin, until, frames, sheet, resume
     )
     if is_piped(inputs, output, pipe):
+        of_files = {"--jobs": jobs, "--cluster": cluster, "--watch": watch, "--resume": resume}
+        if given := ", ".join(name for name, value in of_files.items() if value):
+            raise FigureGroundError(f"{given}: only for files and folders, not for what goes through -; leave it out")
         return _piped(inputs, output, options, picture_format, pipe, as_json)
     if picture_format is not None:
         raise FigureGroundError("--format: is for --output -; a file's name says its format")
@@ -123,7 +126,8 @@ def _piped(
         raise FigureGroundError("--json: says nothing of standard input and output; leave it out")
     pass_on = replace_piped(inputs, output, options, picture_format, pipe)
     try:
-        pass_on()
+        if note := pass_on():
+            complain(f"{inputs[0]}: {note}")
     except (InputError, OutputError) as error:
         complain(str(error))
         return 1

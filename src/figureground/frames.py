@@ -8,6 +8,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
@@ -30,6 +32,12 @@ def colorspace(frame: av.VideoFrame, camera: bool = False) -> int:
     """The matrix a picture names; where it names none, what players assume from the size. A `camera` means BT.601."""
     guess = Colorspace.ITU709 if frame.height >= 720 and not camera else Colorspace.ITU601
     return int(_MATRICES.get(int(frame.colorspace), guess))
+
+
+def main_video(container: InputContainer) -> av.VideoStream | None:
+    """The first video of a file that is no cover picture."""
+    streams = container.streams.video
+    return next((stream for stream in streams if not stream.disposition & Disposition.attached_pic), None)
 
 
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:

@@ -18,7 +18,17 @@ from av.video.reformatter import VideoReformatter
 
 from figureground.arrays import Colours, Deep, Frame
 from figureground.errors import VideoError
-from figureground.frames import FFMPEG_ERRORS, colorspace, is_deep, progressive, reason, to_deep, to_frame, upright_size
+from figureground.frames import (
+    FFMPEG_ERRORS,
+    colorspace,
+    is_deep,
+    main_video,
+    progressive,
+    reason,
+    to_deep,
+    to_frame,
+    upright_size,
+)
 from figureground.images import MAX_PIXELS
 
 VIDEO_EXTENSIONS = (
@@ -31,6 +41,10 @@ VIDEO_EXTENSIONS = (
     ".mpg",
     ".mpeg",
     ".ts",
+    ".mts",
+    ".m2ts",
+    ".vob",
+    ".3gp",
     ".wmv",
     ".flv",
     ".ogv",
@@ -69,6 +83,8 @@ class VideoSource:
         self._decoded: Iterator[av.VideoFrame]
         if not os.path.exists(path):
             raise VideoError(f"{path}: no such file")
+        if not os.path.isfile(path):
+            raise VideoError(f"{path}: not a regular file")  # to open a pipe could take for ever
         self._open()
         try:
             self._probe()
@@ -83,14 +99,15 @@ class VideoSource:
             self._container = av.open(str(self.path.absolute()))  # FFmpeg takes "10:30.mkv" for a protocol
         except FFMPEG_ERRORS as error:
             raise VideoError(f"{self.path}: not a video this can read ({reason(error)})") from error
-        if self._container.streams.video:
-            self._stream = self._container.streams.video[0]
-            self._stream.thread_type = "AUTO"
+        stream = main_video(self._container)
+        if stream is None:
+            self._container.close()
+            raise VideoError(f"{self.path}: there is no video in this file")
+        self._stream = stream
+        self._stream.thread_type = "AUTO"
 
     def _probe(self) -> None:
         """Decode the first frame: only it knows the true size, rotation and colours."""
-        if not self._container.streams.video:
-            raise VideoError(f"{self.path}: there is no video in this file")
         if self._container.format.name.startswith("matroska") and _segment_end(self.path) > self.path.stat().st_size:
             raise VideoError(f"{self.path}: cut short, the file ends before the video does")
         if self._stream.codec_context is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -28,8 +29,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 def complain(message: str) -> int:
     """Say on stderr what went wrong; give the exit code of a wrong call."""
-    print(f"figureground: {message}", file=sys.stderr)
+    say(f"figureground: {message}\n", sys.stderr)
     return 2
+
+
+def say(text: str, out: TextIO) -> None:
+    """Write for whoever reads it, at once; where nobody does any more, as after `| head`, the work goes on."""
+    try:
+        out.write(text)  # in one piece: others write there, too
+        out.flush()
+    except OSError as error:
+        # What is left in its buffer would be tried again, and be an error, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        if not isinstance(error, BrokenPipeError) and out is not sys.stderr:
+            complain(f"standard output: cannot be written ({error.strerror or error}); the work goes on")
 
 
 def parse_size(size: str) -> tuple[int, int]:
@@ -149,7 +162,8 @@ class Report:
             self._bar.remove_task(self._videos.pop(str(Path(result.input))))
         self.failed |= result.status == "failed"
         if self._as_json:
-            print(",\n" if self._said else f"{self._head}\n", json.dumps(asdict(result)), sep="", end="")
+            begin = ",\n" if self._said else f"{self._head}\n"
+            say(begin + json.dumps(asdict(result)), sys.stdout)
             self._said += 1
         elif result.status == "failed":
             complain(result.reason)
@@ -157,7 +171,8 @@ class Report:
             self._kept += 1
         else:
             rate = f", {result.frames / result.seconds:.0f} frames/s" if result.frames > 1 and result.seconds else ""
-            print(f"{result.output}  ({result.frames} {'frame' if result.frames == 1 else 'frames'}{rate})")
+            frames = f"{result.frames} {'frame' if result.frames == 1 else 'frames'}"
+            say(f"{result.output}  ({frames}{rate})\n", sys.stdout)
             if result.note:
                 complain(f"{result.output}: {result.note}")
 
@@ -167,8 +182,8 @@ class Report:
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         """Whatever ends it, what was printed is a whole document."""
         if self._as_json and self._said:
-            print("\n]}")
+            say("\n]}\n", sys.stdout)
         elif self._as_json and error is None:
-            print(self._head + "]}")
+            say(self._head + "]}\n", sys.stdout)
         elif self._kept:
-            print(f"{self._kept} kept: done before, and not changed since")
+            say(f"{self._kept} kept: done before, and not changed since\n", sys.stdout)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import count
 from typing import Any
@@ -13,13 +14,15 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from figureground.frames import FFMPEG_ERRORS
+from figureground.frames import FFMPEG_ERRORS, main_video
 
 # Sound that FFmpeg counts among a container's codecs but then does not write.
 _REFUSED = {"mp4": ("pcm_",), "mov": ("flac", "opus", "vorbis")}
 # By number of channels, for sound that is encoded anew: encoders know few layouts, and AVI names none.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 # What a file says of its own making, not of what it shows.
 _OWN = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps", "number_of_", "_statistics")
 _OWN_VIDEO = ("rotate", "timecode", "alpha_mode", "vendor_id")
@@ -63,9 +66,12 @@ class Tracks:
         self._waiting: Packet[Any] | None = None
 
     def _add(self, stream: Stream, source: InputContainer) -> None:
-        if stream.type == "video" and stream is source.streams.video[0]:
+        if stream is main_video(source):
             return
         track: _Track | None = None
+        if stream.type in ("audio", "subtitle") and stream.codec_context is None:
+            self.notes.append(f"{_called(stream)} not kept: of a kind that this FFmpeg does not know")
+            return
         if isinstance(stream, AudioStream):
             track = _Copied(stream, self._into) if _holds(self._into, stream) else _Encoded(stream, self._into)
             if isinstance(track, _Encoded):
@@ -74,7 +80,7 @@ class Tracks:
             if _holds(self._into, stream):
                 track = _Copied(stream, self._into)
             elif _is_text(stream):
-                track = _Converted(stream, self._into)
+                track = (_InTurn if _TEXT[self._into.format.name] == "mov_text" else _Converted)(stream, self._into)
                 self.notes.append(f"{_called(stream)} converted to {_TEXT[self._into.format.name]}")
         elif stream.type == "attachment" and self._into.format.name == "matroska":
             self._into.add_attachment(stream.name or "", stream.mimetype or "", stream.data)  # type: ignore[attr-defined]
@@ -101,7 +107,10 @@ class Tracks:
         self.copy_until(None)
         for track in self._tracks.values():
             track.finish()
-            if isinstance(track, _Converted) and track.unread:
+            if isinstance(track, _Copied):
+                if track.moved:
+                    self.notes.append(f"{track.called}: times that went back put right: {track.moved}")
+            elif track.unread:
                 self.notes.append(f"{track.called}: {track.unread} that cannot be read left out")
 
     def _next(self) -> Packet[Any] | None:
@@ -136,50 +145,92 @@ class Tracks:
 
 
 class _Copied:
-    """A track packet for packet."""
+    """A track packet for packet.
+
+    Attributes:
+        called: the track, as its owner knows it.
+        moved: how many packets came before the one before them, which no container holds: they come right after it.
+    """
 
     def __init__(self, stream: Any, into: OutputContainer) -> None:
-        self._into = into
+        self._into, self.called, self.moved = into, _called(stream), 0
         self._stream = into.add_stream_from_template(stream)
         describe(stream, self._stream)
+        self._may_meet = into.format.name in ("matroska", "webm")  # two packets of one time
+        self._last: int | None = None
 
     def take(self, packet: Packet[Any]) -> None:
+        if packet.dts is not None:
+            last = packet.dts - 1 if self._last is None else self._last
+            if packet.dts < last or (packet.dts == last and not self._may_meet):
+                self._move(packet, last)
+            self._last = packet.dts
         packet.stream = self._stream
         self._into.mux(packet)
+
+    def _move(self, packet: Packet[Any], last: int) -> None:
+        at = last + (max(1, packet.duration or 0) if self._stream.type == "audio" else 1)
+        packet.pts, packet.dts = (packet.pts or 0) + at - (packet.dts or 0), at
+        self.moved += 1
 
     def finish(self) -> None:
         """Nothing is held back."""
 
 
 class _Encoded:
-    """Sound that is encoded anew."""
+    """Sound that is encoded anew; where a packet cannot be read there is silence.
+
+    Attributes:
+        called: the track, as its owner knows it.
+        unread: how many packets could not be read.
+    """
 
     def __init__(self, stream: AudioStream, into: OutputContainer) -> None:
-        self._into = into
+        self._into, self.called, self.unread = into, _called(stream), 0
         codec = "libopus" if into.format.name == "webm" else "aac"
         self.codec = codec.removeprefix("lib")
-        rate = 48_000 if codec == "libopus" or stream.rate > 48_000 else stream.rate
+        # Of AAC's rates those up to this; a camera's 11024 Hz, say, is none.
+        rate = stream.rate if codec == "aac" and stream.rate in _RATES else 48_000
         added = into.add_stream(codec, rate=rate, layout=_LAYOUTS.get(stream.channels, "stereo"))
         assert isinstance(added, AudioStream)
         describe(stream, added)
-        self._source, self._stream = stream, added
-        self._resampler = AudioResampler(
-            format=added.format, layout=added.layout, rate=rate, frame_size=added.frame_size
-        )
+        self._source, self._stream, self._rate = stream, added, rate
+        self._kind: tuple[str, str, int] | None = None  # of the sound that `_alike` takes
+        self._alike = self._resampler()
+        self._pieces = self._resampler(added.frame_size)
 
     def take(self, packet: Packet[Any]) -> None:
-        self._encode(packet.decode())
+        try:
+            frames = packet.decode()
+        except FFMPEG_ERRORS:
+            self.unread += 1
+            return
+        self._encode(frames)
 
     def finish(self) -> None:
-        self._encode(self._source.decode(None))
-        for piece in self._resampler.resample(None):
-            self._into.mux(self._stream.encode(piece))
+        with suppress(*FFMPEG_ERRORS):
+            self._encode(self._source.decode(None))
+        self._write(self._alike.resample(None))
+        self._write([None])
         self._into.mux(self._stream.encode(None))
+
+    def _resampler(self, frame_size: int | None = None) -> AudioResampler:
+        stream = self._stream
+        return AudioResampler(format=stream.format, layout=stream.layout, rate=self._rate, frame_size=frame_size)
 
     def _encode(self, frames: list[Any]) -> None:
         for frame in frames:
             assert isinstance(frame, AudioFrame)
-            for piece in self._resampler.resample(frame):
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != self._kind and self._kind is not None:  # a broadcast's sound changes from film to advertisement
+                self._write(self._alike.resample(None))
+                self._alike = self._resampler()
+            self._kind = kind
+            self._write(self._alike.resample(frame))
+
+    def _write(self, frames: Sequence[AudioFrame | None]) -> None:
+        for frame in frames:
+            for piece in self._pieces.resample(frame):
                 self._into.mux(self._stream.encode(piece))
 
 
@@ -205,22 +256,60 @@ class _Converted:
     def take(self, packet: Packet[Any]) -> None:
         try:
             said = self._read.decode2(packet)
-            content = b"" if said is None else bytes(self._write.encode_subtitle(said))
-            if self._write.name == "webvtt":  # FFmpeg forgets to write it so
-                content = _NO_TAG.sub(b"&lt;", content.replace(b"&", b"&amp;"))
+            if said is not None:
+                self._say(said, packet)
         except FFMPEG_ERRORS:
             self.unread += 1
-            return
+
+    def _say(self, said: SubtitleSet, packet: Packet[Any]) -> None:
+        self._put(said, packet.pts or 0, packet.duration or 0, packet.time_base)
+
+    def _put(self, said: SubtitleSet, at: int, long: int, base: Fraction) -> None:
+        content = bytes(self._write.encode_subtitle(said))
+        if self._write.name == "webvtt":  # FFmpeg forgets to write it so
+            content = _NO_TAG.sub(b"&lt;", content.replace(b"&", b"&amp;"))
         if not content:
             return  # as MP4 has between two
         made = Packet(content)
-        made.stream, made.time_base = self._stream, packet.time_base
-        made.pts = made.dts = packet.pts
-        made.duration = packet.duration
+        made.stream, made.time_base = self._stream, base
+        made.pts = made.dts = at
+        made.duration = long
         self._into.mux(made)
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+
+class _InTurn(_Converted):
+    """The same for MP4 and MOV, which show one after the other: while several are to be seen, one says them all."""
+
+    def __init__(self, stream: SubtitleStream, into: OutputContainer) -> None:
+        super().__init__(stream, into)
+        self._shown: list[tuple[int, bytes]] = []  # until when, and the words
+        self._at, self._base = 0, Fraction(1)
+
+    def _say(self, said: SubtitleSet, packet: Packet[Any]) -> None:
+        begin, self._base = packet.pts or 0, packet.time_base
+        self._show(begin)
+        self._at = max(self._at, begin)
+        # Before the words FFmpeg has eight other fields, as ASS does.
+        lines = [rect.ass.split(b",", 8)[-1] for rect in said if isinstance(rect, AssSubtitle)]
+        if words := b"\\N".join(line for line in lines if line):
+            self._shown.append((begin + (packet.duration or 0), words))
+
+    def finish(self) -> None:
+        self._show(max((end for end, _ in self._shown), default=0))
+
+    def _show(self, until: int) -> None:
+        """Write what is seen up to a time."""
+        while self._shown and self._at < until:
+            to = min(until, *(end for end, _ in self._shown))
+            if to > self._at:
+                words = b"\\N{\\r}".join(words for _, words in self._shown)
+                said = SubtitleSet.create(b"0,0,Default,,0,0,0,," + words, 0, to - self._at)
+                self._put(said, self._at, to - self._at, self._base)
+            self._at = max(self._at, to)
+            self._shown = [(end, words) for end, words in self._shown if end > to]
 
 
 _Track = _Copied | _Encoded | _Converted

@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 
 import cv2
 
+from figureground.backgrounds import is_path
 from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
 from figureground.batch.places import is_url
@@ -31,7 +32,7 @@ from figureground.batch.plan import Item, Job, is_video
 from figureground.batch.spans import Span, replace_span
 from figureground.batch.worker import Done, Result, Task, Worker
 from figureground.data.workers import cores, no_interrupts
-from figureground.engine import Model
+from figureground.engine import Model, shipped_models
 from figureground.errors import ClusterError, FigureGroundError, MissingExtraError
 from figureground.runtimes.peers import open_model
 
@@ -116,10 +117,11 @@ def _shards(tasks: Iterable[Task | None], buckets: int) -> Iterator[list[Task]]:
 
 def _everywhere(options: Options) -> Options:
     """The options with paths that hold wherever a process was started."""
-    model, background = (
-        os.path.abspath(place) if os.path.exists(place) else place for place in (options.model, options.background)
-    )
-    return replace(options, model=model, background=background, resume=True)
+    # A file or folder that happens to be called "small" or "blur" is not meant by these words.
+    model = options.model if options.model in shipped_models() else os.path.abspath(options.model)
+    background = os.path.abspath(options.background) if is_path(options.background) else options.background
+    sheet = None if options.sheet is None else os.path.abspath(options.sheet)
+    return replace(options, model=model, background=background, sheet=sheet, resume=True)
 
 
 def _absolute(item: Item) -> Item:

@@ -7,6 +7,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from figureground.backgrounds import slides
 from figureground.engine import shipped_models
 from figureground.runtimes.peers import model_files
 
@@ -17,8 +18,8 @@ def sha256(path: Path) -> str:
 
 
 def hashes(path: Path) -> list[str]:
-    """Of a file, or of all files of a folder; of neither, nothing."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    """Of a background's file, or of all pictures of its folder; of neither, nothing."""
+    files = slides(path) if path.is_dir() else [path]
     return [sha256(file) for file in files if file.is_file()]
 
 

@@ -21,6 +21,7 @@ from figureground.batch.places import unchanged
 from figureground.batch.plan import Job, matte_path
 from figureground.batch.spans import Span, base_of, encoding_of, segment_name, work_folder
 from figureground.encodings import FORMATS
+from figureground.frames import main_video
 from figureground.sinks import Clock, writing
 from figureground.sources import VideoSource
 from figureground.tracks import Tracks, describe, strip
@@ -77,7 +78,8 @@ def _join(
         if sound is not None:
             origin, end = spans[0].origin, spans[-1].end
             length = None if end is None else end - origin
-            describe(sound.streams.video[0], stream)
+            if (source := main_video(sound)) is not None:
+                describe(source, stream)
             tracks = Tracks(sound, container, like.begin + origin, length, cut=origin > 0)
             if stripped:
                 strip(container)

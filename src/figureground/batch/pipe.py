@@ -15,7 +15,7 @@ from figureground.atomic import check_writable
 from figureground.backgrounds import make_background
 from figureground.batch.compose import make_compose
 from figureground.batch.options import Options
-from figureground.batch.picture import NobodyError, is_deep, make_picture
+from figureground.batch.picture import NobodyError, is_deep, make_picture, remark
 from figureground.batch.plan import is_video
 from figureground.batch.spans import steady
 from figureground.errors import ImageError, InputError, OutputError
@@ -36,7 +36,7 @@ def is_piped(inputs: Sequence[str], output: str | None, frames: str | None) -> b
 
 def replace_piped(
     inputs: Sequence[str], output: str | None, options: Options, format: str | None, frames: str | None
-) -> Callable[[], None]:
+) -> Callable[[], str]:
     """Check a call that reads standard input or writes standard output.
 
     Args:
@@ -47,8 +47,8 @@ def replace_piped(
         frames: of raw video, as `RawFormat.of` reads them; both ends are standard then. None: it is one picture.
 
     Returns:
-        What does it. It raises an InputError or OutputError where something is wrong with what comes in or cannot go
-        out; a reader that has enough ends it without a word.
+        What does it, and gives what is to be said of it, mostly nothing. It raises an InputError or OutputError where
+        something is wrong with what comes in or cannot go out; a reader that has enough ends it without a word.
 
     Raises:
         FigureGroundError: nothing can start.
@@ -61,13 +61,15 @@ def replace_piped(
     if to_standard and os.isatty(1):
         raise OutputError("standard output is a terminal; send it into a file or another program")
     if frames is not None:
+        if format is not None:
+            raise OutputError("--format: is for a picture, raw frames have none; leave it out")
         return _frames(inputs[0], output, options, RawFormat.of(frames))
     if format is not None and f".{format.lower()}" not in EXTENSIONS:
         raise OutputError(f"--format {format}: want one of {', '.join(suffix[1:] for suffix in EXTENSIONS)}")
     return _picture(inputs[0], None if to_standard else Path(output or ""), options, format)
 
 
-def _frames(name: str, output: str | None, options: Options, format: RawFormat) -> Callable[[], None]:
+def _frames(name: str, output: str | None, options: Options, format: RawFormat) -> Callable[[], str]:
     if name != STANDARD or output not in (None, STANDARD):
         raise InputError("--pipe: frames come from standard input and go to standard output; give - as the only input")
     if options.crop:
@@ -77,14 +79,15 @@ def _frames(name: str, output: str | None, options: Options, format: RawFormat) 
     model = open_model(options.model)
     compose = make_compose(options.kind, make_background(options.background) if options.kind == "composite" else None)
 
-    def pass_on() -> None:
+    def pass_on() -> str:
         source = RawSource(sys.stdin.buffer, format)
         _until_enough(lambda: run(source, steady(model, source), compose, Pipe(1)))
+        return ""
 
     return pass_on
 
 
-def _picture(name: str, output: Path | None, options: Options, format: str | None) -> Callable[[], None]:
+def _picture(name: str, output: Path | None, options: Options, format: str | None) -> Callable[[], str]:
     if output is not None:
         if format is not None:
             raise OutputError("--format: is for --output -; a file's name says its format")
@@ -99,7 +102,7 @@ def _picture(name: str, output: Path | None, options: Options, format: str | Non
     background = make_background(options.background) if options.kind == "composite" else None
     model = open_model(options.model)
 
-    def pass_on() -> None:
+    def pass_on() -> str:
         file: Path | BytesIO = BytesIO(_read_input()) if name == STANDARD else Path(name)
         ending = suffix or format_suffix(file)
         picture = read_picture(file, is_deep(options, ending))
@@ -108,6 +111,7 @@ def _picture(name: str, output: Path | None, options: Options, format: str | Non
         except NobodyError as error:
             raise ImageError(f"{'picture' if name == STANDARD else name}: {error}") from error
         _until_enough(lambda: _write(output, pixels, metadata, ending))
+        return remark(picture)
 
     return pass_on
 

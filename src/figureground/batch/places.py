@@ -43,13 +43,30 @@ def join(folder: str, name: str) -> str:
 
 
 def same(place: str, other: str) -> bool:
-    """Whether both name one file or folder, be it by another spelling or a link; False if one is not there."""
+    """Whether both name one file or folder, be it by another spelling or a link; False if one is not there.
+
+    Raises:
+        InputError: not a URL that can be read here.
+    """
     if is_url(place) or is_url(other):
-        return place.rstrip("/") == other.rstrip("/")
+        return real(place) == real(other)
     try:
         return os.path.samefile(place, other)
     except OSError:
         return False
+
+
+def real(place: str) -> str:
+    """The one spelling of a file or folder: without links, a file:// as a path, a URL as its store spells it.
+
+    Raises:
+        InputError: not a URL that can be read here.
+    """
+    if not is_url(place):
+        return os.path.realpath(place)
+    files, path = _files(place)
+    protocol = files.protocol if isinstance(files.protocol, str) else files.protocol[0]
+    return os.path.realpath(path) if protocol == "file" else f"{protocol}://{path.strip('/')}"
 
 
 def stamp(place: str) -> Stamp | None:
@@ -73,6 +90,19 @@ def stamp(place: str) -> Stamp | None:
         raise InputError(f"{place}: cannot be reached ({_first_line(error)})") from error
     changed = next((str(found[key]) for key in _CHANGES if found.get(key)), "")
     return Stamp(int(found.get("size") or 0), changed)
+
+
+def result_size(place: str) -> int | None:
+    """The bytes of a file, or of all files in a folder of pictures; None if it is not there.
+
+    Raises:
+        InputError: the store cannot be asked.
+    """
+    if is_url(place) or not os.path.isdir(place):
+        found = stamp(place)
+        return None if found is None else found.bytes
+    with os.scandir(place) as listed:
+        return sum(entry.stat().st_size for entry in listed)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from figureground.atomic import check_writable
 from figureground.batch.folder import replaceable
 from figureground.batch.options import Options
-from figureground.batch.places import is_folder, is_url, join, same, stamp
+from figureground.batch.places import is_folder, is_url, join, real, same, stamp
 from figureground.batch.walk import Folder, walk
 from figureground.encodings import OPAQUE_EXTENSIONS, encoding_for, suffix_for
 from figureground.errors import InputError, OutputError
@@ -74,7 +74,9 @@ def plan(
     target = None if output is None else str(output)
     if target is None and folders:
         raise OutputError(f"{folders[0]}: a folder needs --output, or its results would be its inputs next time")
-    guard = _Guard(files, folders, target, options.background if options.kind == "composite" else "")
+    guard = _Guard(files, folders, target, options)
+    if target is not None and is_url(target) and options.codec == "png":
+        raise OutputError(f"{target}: --codec png writes folders, which go to no URL; choose a place on this machine")
     if target is not None and any(same(root, target) for root in folders):
         raise OutputError(f"{target}: is an input; choose another --output")
     if is_single(places, target, options):
@@ -97,7 +99,8 @@ def is_single(inputs: Sequence[str | Path], output: str | Path | None, options: 
         return False
     if not _suffix(Path(_name(str(inputs[0]))), options):  # of numbered pictures
         return not is_url(str(output)) and replaceable(Path(output))
-    return bool(PurePosixPath(str(output)).suffix) and not is_folder(str(output))
+    target = str(output)
+    return bool(PurePosixPath(target).suffix) and not target.endswith(("/", os.sep)) and not is_folder(target)
 
 
 def check_not_empty(inputs: Sequence[str | Path]) -> None:
@@ -114,17 +117,21 @@ def check_not_empty(inputs: Sequence[str | Path]) -> None:
                 raise InputError(f"{root}: cannot be read ({first[0].unreadable[0][1]})")
 
 
-def check_sheet(sheet: str, items: Sequence[Item]) -> None:
+def check_sheet(sheet: str, items: Sequence[Item], options: Options) -> None:
     """
     Raises:
         OutputError: a contact sheet of anything but one video, or one that cannot be written.
     """
+    if is_url(sheet):
+        raise OutputError(f"{sheet}: a contact sheet goes to no URL; choose a place on this machine")
     if len(items) != 1 or not is_video(Path(items[0].input)):
         raise OutputError(f"{sheet}: a contact sheet is of one video; leave --sheet out or give one")
     if Path(sheet).suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
-    if _real(sheet) in {_real(items[0].input), _real(items[0].output)}:
+    if real(sheet) in {real(items[0].input), real(items[0].output)}:
         raise OutputError(f"{sheet}: is the video; choose another --sheet")
+    if real(sheet) in _shown(options):
+        raise OutputError(f"{sheet}: is the background; choose another --sheet")
     check_writable(Path(sheet).parent)
 
 
@@ -135,15 +142,16 @@ def _named(files: Sequence[str], output: str | None, options: Options, remembere
     """The files that were named one by one."""
     items = []
     # Beside their inputs, results of one folder can only meet those of the same folder.
-    homes = dict.fromkeys(_home(file) if output is None else output for file in files)
-    for home in homes:
-        here = [file for file in files if output is not None or _home(file) == home]
+    homes = dict[str, list[str]]()
+    for file in files:
+        homes.setdefault(_home(file) if output is None else output, []).append(file)
+    for home, here in homes.items():
         first = dict[str, str]()
         for file in here:
             name = _name(file)
             if name in first:
                 there = join(home, _wanted(name, options, beside=output is None))
-                raise OutputError(f"{there}: both {first[name]} and {file} would go there; rename one or run twice")
+                raise OutputError(_meeting(there, first[name], file))
             first[name] = file
         results = result_names([*first], options, remembered, beside=output is None)
         kept = output is not None
@@ -171,8 +179,11 @@ def _in_folders(
         yield Item(item.input, item.output, item.name, result, guard.reason(item, options))
         for root in others:
             twin = join(root, item.name)
-            reason = f"{item.output}: both {item.input} and {twin} would go there; rename one or run twice"
-            yield Item(twin, item.output, "", "", reason)
+            yield Item(twin, item.output, "", "", _meeting(item.output, item.input, twin))
+
+
+def _meeting(there: str, one: str, other: str) -> str:
+    return f"{there}: both {one} and {other} would go there; rename one, or give each its own --output"
 
 
 def _results(folder: Folder, options: Options, remembered: Remembered, named: Sequence[Item]) -> dict[str, str]:
@@ -220,6 +231,15 @@ def _written(path: Path, output: Path, options: Options) -> list[Path]:
     return [output, matte_path(output)] if options.matte and is_video(path) else [output]
 
 
+def written_beside(item: Item, options: Options) -> list[str]:
+    """What is written for an item besides its result: the mattes of videos, a contact sheet."""
+    if not is_video(Path(item.input)):
+        return []
+    _, *others = _written(Path(item.input), Path(_name(item.output)), options)
+    places = [join(_home(item.output), other.name) for other in others]
+    return places if options.sheet is None else [*places, options.sheet]
+
+
 def _folded(name: str) -> str:
     """The same for names that some file systems hold for one."""
     folded = unicodedata.normalize("NFC", name).casefold()
@@ -244,21 +264,23 @@ def _name(file: str) -> str:
 class _Guard:
     """Knows where no result may go: onto inputs and the background."""
 
-    def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, background: str) -> None:
-        self._files = {_real(file): file for file in files}
+    def __init__(self, files: Sequence[str], folders: Sequence[str], output: str | None, options: Options) -> None:
+        self._files = {real(file) for file in files}
+        # The folders in which each file has a name, by what tells files and folders on a disk apart.
+        self._homes = dict[tuple[int, int] | None, set[tuple[int, int] | None]]()
+        for file in files:
+            self._homes.setdefault(_on_disk(file), set()).add(_on_disk(_home(file) or "."))
         # Results in a folder of an input folder are left out of the walk, so they are no inputs.
-        self._output = _real(output) if output is not None else ""
-        self._roots = [_real(root) for root in folders]
-        self._shown = {_real(background)} if background else set()
-        if background and os.path.isdir(background):
-            self._shown |= {_real(path) for path in map(str, Path(background).iterdir())}
+        self._output = real(output) if output is not None else ""
+        self._roots = [real(root) for root in folders]
+        self._shown = _shown(options)
         self._home: tuple[str | None, str] = (None, "")
 
     def reason(self, item: Item, options: Options) -> str:
         """Why the result may not go there; empty if it may."""
         home = _home(item.output)
         if self._home[0] != home:  # most come from the same folder as the one before
-            self._home = (home, _real(home))
+            self._home = (home, real(home))
         for path in _written(Path(item.input), Path(_name(item.output)), options):
             place, shown = join(self._home[1], path.name), join(home, path.name)
             if place in self._files or self._is_file(shown) or self._is_inside(self._home[1]):
@@ -269,11 +291,8 @@ class _Guard:
 
     def _is_file(self, output: str) -> bool:
         """Whether it is one of the files under another spelling, as A.JPG and a.jpg are on some systems."""
-        if not self._files or is_url(output) or not os.path.exists(output):
-            return False
-        return any(
-            same(output, file) for file in self._files.values() if same(_home(file) or ".", _home(output) or ".")
-        )
+        file = _on_disk(output) if self._files else None
+        return file is not None and _on_disk(_home(output) or ".") in self._homes.get(file, ())
 
     def _is_inside(self, home: str) -> bool:
         return any(
@@ -282,8 +301,21 @@ class _Guard:
         )
 
 
-def _real(place: str) -> str:
-    return place.rstrip("/") if is_url(place) else os.path.realpath(place)
+def _on_disk(place: str) -> tuple[int, int] | None:
+    """Disk and number of a file or folder of this machine; None if it is not there."""
+    try:
+        status = os.stat(place)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _shown(options: Options) -> set[str]:
+    """The files that stand behind people."""
+    if options.kind != "composite" or not os.path.exists(options.background):
+        return set()
+    slides = Path(options.background).iterdir() if os.path.isdir(options.background) else ()
+    return {real(str(path)) for path in (options.background, *slides)}
 
 
 def _within(place: str, folder: str) -> bool:

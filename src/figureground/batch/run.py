@@ -24,7 +24,7 @@ from figureground.errors import OutputError
 
 def replace(
     inputs: str | Path | Sequence[str | Path],
-    background: str = "blur",
+    background: str | Path = "blur",
     output: str | Path | None = None,
     kind: str = "composite",
     model: str | Path = "small",
@@ -77,7 +77,7 @@ def replace(
     names = [inputs] if isinstance(inputs, str | Path) else inputs
     options = Options(
         kind,
-        background,
+        str(background),
         str(model),
         crop=crop,
         margin=margin,
@@ -109,6 +109,8 @@ def results(
     """
     if jobs < 0:
         raise OutputError(f"jobs {jobs}: want how many at once, or 0 for one a core")
+    if output == "":  # as a variable of a shell that was never set
+        raise OutputError("--output '': want a file or folder; leave it out for results beside their inputs")
     if watching and (cluster or output is None or is_single(inputs, output, options)):
         raise OutputError("--watch: wants folders, with --output for another folder, and no --cluster")
     if not watching:
@@ -116,7 +118,7 @@ def results(
     planned = plan(inputs, output, options)
     if options.sheet is not None:
         planned = iter(first := [*islice(planned, 2)])
-        check_sheet(options.sheet, first)
+        check_sheet(options.sheet, first, options)
     folder = None if output is None or is_single(inputs, output, options) else str(output)
     for home in [folder] if folder is not None else {str(Path(item.output).parent) for item in planned}:
         if not is_url(home):

@@ -14,9 +14,11 @@ Frames are chosen by their times, never by packets: none is missing or double wh
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import heapq
 import json
+import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ import av
 
 from figureground.arrays import Frame, Matte
 from figureground.atomic import atomic_path
-from figureground.backgrounds import Background, make_background
+from figureground.backgrounds import Background, make_background, slides
 from figureground.batch.compose import Deepened, grey_as_rgb, make_compose, of_deep_frames
 from figureground.batch.content import model_hashes
 from figureground.batch.folder import frames_folder
@@ -47,6 +49,7 @@ from figureground.version import __version__
 
 SPAN = Fraction(30)  # seconds at least: what a kill loses, and what a machine takes at a time
 OVERLAP = Fraction(3)  # seconds: a tenth of the work, for what the stabiliser remembers
+BACK = Fraction(1)  # seconds by which a clock may go back: the pictures of that time stand close together in the result
 SAMPLE = 1 << 20  # bytes that are read of a file at its beginning, middle and end to tell it from others
 
 
@@ -77,13 +80,16 @@ def split(path: Path, options: Options) -> list[Span]:
     """The spans of what is wanted of a video, found by reading it through once without decoding it.
 
     Raises:
-        VideoError: it is damaged, cut short, or has nothing where `options` want a part of it.
+        VideoError: it is damaged, cut short, begins anew in the middle, or has nothing where `options` want a part.
     """
     with VideoSource(path) as source:
         found = _Found(options)
         for time, key in source.times():
             if key and found.passed(time):
                 break
+            if key and time < found.last - BACK:
+                back = f"goes back from {float(found.last):.2f} to {float(time):.2f} s"
+                raise VideoError(f"{path}: its clock {back}, as where recordings are joined; cut it there")
             found.add(time, key)
     if not found.count:
         where = f"from {float(options.start):g} s on" if found.last < options.start else "in that part"
@@ -315,8 +321,21 @@ def work_folder(job: Job, options: Options) -> Path:
         "spans": [str(SPAN), str(OVERLAP)],
         "by": [__version__, av.__version__],
     }
-    digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:16]
-    return job.output.parent / f".{job.output.name[:100]}.{digest}.spans"
+    return job.output.parent / f"{_spans_of(job.output)}{_digest(json.dumps(made).encode())[:16]}.spans"
+
+
+def work_folders(output: Path) -> list[Path]:
+    """Those of all calls for this result, and of no other."""
+    return [*output.parent.glob(f"{glob.escape(_spans_of(output))}{'[0-9a-f]' * 16}.spans")]
+
+
+def _spans_of(output: Path) -> str:
+    """What their names begin with: long ones may differ at their end only, and have 255 bytes in all."""
+    return f".{output.name[:40]}.{_digest(os.fsencode(output.name))[:8]}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def segment_name(job: Job, span: Span) -> str:
@@ -327,7 +346,7 @@ def segment_name(job: Job, span: Span) -> str:
 def _content(path: Path) -> str:
     """Tells a file from others by its size and a good part of its content; not by its time, which copies change."""
     if path.is_dir():
-        return " ".join(f"{child.name} {_content(child)}" for child in sorted(path.iterdir()) if child.is_file())
+        return " ".join(f"{child.name} {_content(child)}" for child in slides(path))
     if not path.is_file():
         return ""
     size = path.stat().st_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from figureground.batch.options import Options
 from figureground.batch.places import unchanged
 from figureground.batch.plan import Job
 from figureground.batch.sheet import write_sheet
-from figureground.batch.spans import Span, replace_span, split, work_folder
+from figureground.batch.spans import Span, replace_span, split, work_folder, work_folders
 from figureground.engine import Model
 from figureground.errors import ChangedError, VideoError
 
@@ -72,7 +71,7 @@ def replace_video(
 def _clear(job: Job, options: Options) -> None:
     """Remove the spans of other calls for this result, and without `resume` this one's."""
     own = work_folder(job, options)
-    for folder in job.output.parent.glob(f".{glob.escape(job.output.name[:100])}.*.spans"):
+    for folder in work_folders(job.output):
         if folder != own or not options.resume:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from figureground.backgrounds import make_background
 from figureground.batch.content import hashes, model_hashes, sha256
@@ -16,8 +16,8 @@ from figureground.batch.join import Joined
 from figureground.batch.manifest import Entry
 from figureground.batch.options import Options
 from figureground.batch.picture import replace_picture
-from figureground.batch.places import Stamp, fetched, is_url, stamp, stored
-from figureground.batch.plan import Item, Job, is_video
+from figureground.batch.places import Stamp, fetched, is_url, put, result_size, stamp, stored
+from figureground.batch.plan import Item, Job, is_video, written_beside
 from figureground.batch.video import Progress, Spread, replace_video
 from figureground.errors import FigureGroundError, OutputError
 from figureground.runtimes.peers import open_model
@@ -100,17 +100,17 @@ class Worker:
             if item.result:
                 at = stamp(item.input) or Stamp(0, "")
                 entry = replace(entry, bytes=at.bytes, modified=at.modified)
-                if task.known is not None and task.known.modified == at.modified and _stands(item, task.known, entry):
+                if task.known is not None and task.known.modified == at.modified and self._stands(task, entry):
                     return Done(Result(item.input, item.output, "kept"))
             with fetched(item.input) as local:
                 if item.result and local.is_file():
                     entry = replace(entry, sha256=sha256(local))
-                    if task.known is not None and _stands(item, task.known, entry, by_content=True):
+                    if task.known is not None and self._stands(task, entry, by_content=True):
                         return Done(
                             Result(item.input, item.output, "kept"), replace(task.known, modified=entry.modified)
                         )
                 made = self._make(item, local)
-            entry = replace(entry, output_bytes=(stamp(item.output) or Stamp(0, "")).bytes if item.result else 0)
+            entry = replace(entry, output_bytes=(result_size(item.output) or 0) if item.result else 0)
         except Exception as error:  # a codec's own, perhaps: the other inputs must not suffer
             return _failed(item, entry, _reason(item, error))
         seconds = time.perf_counter() - started
@@ -119,15 +119,32 @@ class Worker:
         result = Result(item.input, item.output, "done", made.frames, round(seconds, 3), note=note)
         return Done(result, entry if item.result else None)
 
+    def _stands(self, task: Task, now: Entry, by_content: bool = False) -> bool:
+        """Whether the result of an earlier run is what this one would make."""
+        item, known = task.item, task.known
+        if known is None or known.status != "done":
+            return False
+        if (known.output, known.options, known.bytes) != (item.result, now.options, now.bytes):
+            return False
+        if by_content and known.sha256 != now.sha256:
+            return False
+        if result_size(item.output) != known.output_bytes:
+            return False
+        return all(stamp(place) is not None for place in written_beside(item, self.options))
+
     def _make(self, item: Item, local: Path) -> Joined:
         """Make the result of the file `local`."""
         with stored(item.output) as output:
             job = Job(local, output)
             try:
-                return self._video(job, item) if is_video(local) else self._picture(job, item)
+                made = self._video(job, item) if is_video(local) else self._picture(job, item)
             except FigureGroundError as error:  # of what lies somewhere else it knows the copy's name
                 told = str(error).replace(str(local), item.input).replace(str(output), item.output)
                 raise OutputError(told) from error
+            for place in written_beside(item, self.options):
+                if is_url(place):
+                    put(output.with_name(PurePosixPath(place).name), place)
+            return made
 
     def _picture(self, job: Job, item: Item) -> Joined:
         if not hasattr(self._own, "background"):
@@ -151,16 +168,6 @@ class Worker:
         if self._progress is not None:
             with self._telling:
                 self._progress(Path(item.input), done, of)
-
-
-def _stands(item: Item, known: Entry, now: Entry, by_content: bool = False) -> bool:
-    """Whether the result of an earlier run is what this one would make."""
-    if known.status != "done" or (known.output, known.options, known.bytes) != (item.result, now.options, now.bytes):
-        return False
-    if by_content and known.sha256 != now.sha256:
-        return False
-    there = stamp(item.output)
-    return there is not None and there.bytes == known.output_bytes
 
 
 def _reason(item: Item, error: Exception) -> str:

@@ -32,7 +32,7 @@ def is_deep(picture: Image.Image) -> bool:
         for tile in getattr(picture, "tile", ())
         for word in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
     ]
-    colours = any(isinstance(word, str) and word.startswith(("RGB;16", "RGBA;16")) for word in stored)
+    colours = any(isinstance(word, str) and word.startswith(("RGB;16", "RGBA;16", "LA;16")) for word in stored)
     return picture.format in ("PNG", "TIFF") and (picture.mode in ("I;16", "I;16B") or colours)
 
 
@@ -121,10 +121,7 @@ def _write_tiff(file: BinaryIO, rgba: Deep, metadata: Metadata) -> None:
     height, width = rgba.shape[:2]
     parts = list(strips(height, width))
     directory = ImageFileDirectory_v2(prefix=b"II")
-    said = Image.Exif()
-    if exif := metadata.exif_bytes(is_tiff=True):
-        said.load(exif)
-    for tag, value in _tags(said).items():
+    for tag, value in metadata.tiff_tags().items():
         directory[tag] = value
     if metadata.profile:
         directory[_TAGS.InterColorProfile] = metadata.profile
@@ -149,8 +146,3 @@ def _write_tiff(file: BinaryIO, rgba: Deep, metadata: Metadata) -> None:
     directory.save(file)
     for part in parts:
         file.write(rgba[part].astype("<u2").tobytes())
-
-
-def _tags(said: Image.Exif) -> dict[int, Any]:
-    below = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-    return {tag: said.get_ifd(tag) if tag in below else value for tag, value in said.items()}

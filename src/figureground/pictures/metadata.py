@@ -34,6 +34,15 @@ _BLOB = re.compile(
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)[2-8]")
 
 
+class _AsRead(str):
+    """Text as Pillow reads it, a letter a byte; it is written as these bytes, not as question marks."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        return super().encode("latin-1")
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What a file says besides its pixels.
@@ -66,7 +75,8 @@ class Metadata:
         """What Pillow's writer takes of it for a file of this suffix, as far as such files hold it."""
         xmp, is_tiff = self.xmp, suffix in (".tif", ".tiff")
         said: dict[str, Any] = {"icc_profile": self.profile, "dpi": self.dpi}
-        said["exif"] = self.exif_bytes(is_tiff)
+        # Of AVIF Pillow takes an orientation out itself, and all the text through ASCII while it does.
+        said["exif"] = self.tiff_tags() if is_tiff else self.exif_bytes(upright=suffix != ".avif")
         if suffix == ".png" and xmp:
             said["pnginfo"] = PngInfo()
             said["pnginfo"].add_itxt(XMP_KEYWORD, xmp.decode("utf-8", "replace"))
@@ -75,24 +85,27 @@ class Metadata:
         most = _SEGMENT if suffix in (".jpg", ".jpeg") else None
         return {name: value for name, value in said.items() if value and not (most and _length(name, value) > most)}
 
-    def exif_bytes(self, is_tiff: bool = False) -> bytes:
-        """EXIF as files hold it; empty if nothing is said.
-
-        A TIFF file's first directory holds the XMP, too. What stands two directories below it Pillow would write as a
-        place in another file, so that is left out.
-        """
-        tags = dict(self.exif or {})
-        if is_tiff and self.xmp:
-            tags[_TAGS.XMLPacket] = self.xmp
-        if is_tiff and ExifTags.IFD.Exif in tags:
-            inner = tags[ExifTags.IFD.Exif].items()
-            tags[ExifTags.IFD.Exif] = {tag: value for tag, value in inner if tag != ExifTags.IFD.Interop}
-        if not tags:
+    def exif_bytes(self, upright: bool = True) -> bytes:
+        """EXIF as files hold it; empty if nothing is said. `upright`: whether it says that the picture is."""
+        if not self.exif:
             return b""
         written = Image.Exif()
-        for tag, value in {**tags, _TAGS.Orientation: 1}.items():
+        for tag, value in (self.exif | ({_TAGS.Orientation: 1} if upright else {})).items():
             written[tag] = value
         return written.tobytes()
+
+    def tiff_tags(self) -> dict[int, Any]:
+        """What a TIFF file's first directory is to hold of EXIF, the XMP with it.
+
+        What stands two directories below it Pillow would write as a place in another file, so that is left out.
+        """
+        tags = dict(self.exif or {})
+        if self.xmp:
+            tags[_TAGS.XMLPacket] = self.xmp
+        if ExifTags.IFD.Exif in tags:
+            inner = tags[ExifTags.IFD.Exif].items()
+            tags[ExifTags.IFD.Exif] = {tag: value for tag, value in inner if tag != ExifTags.IFD.Interop}
+        return tags and {**tags, _TAGS.Orientation: 1}
 
 
 def _length(name: str, value: Any) -> int:
@@ -135,6 +148,8 @@ def _writable(tags: dict[int, Any]) -> dict[int, Any]:
     for tag, value in tags.items():
         if isinstance(value, dict) or (isinstance(value, bytes) and len(value) > _MOST):
             continue
+        if isinstance(value, str) and not value.isascii():
+            value = _AsRead(value)
         directory = Image.Exif()
         directory[tag] = value
         with suppress(Exception):  # the value is of another type than its tag's

@@ -59,7 +59,7 @@ def described(file: Path) -> tuple[Path, Description | None]:
         if not isinstance(model, str):
             raise ModelError(f'{file}: says no model; want model = "PATH", from the folder of this file')
         return file.parent / model, _description(file, values, file.parent / model)
-    beside = file.with_name(f"{file.name}.toml")
+    beside = file.parent / f"{file.name}.toml"  # "." has no name
     if not os.path.exists(beside):  # unlike Path.exists, False where its folder may not be entered
         return file, None
     values = _read(beside)

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import cv2
 
-from figureground.backgrounds import cover
+from figureground.backgrounds import cover, slides
 from figureground.errors import BackgroundError, InputError, OutputError
-from figureground.images import EXTENSIONS, encode_jpeg, picture_size, read_image, write_image
+from figureground.images import encode_jpeg, picture_size, read_image, write_image
 from figureground.live.memory import give_back_freed_memory
 from figureground.sources import VIDEO_EXTENSIONS, VideoSource
 from figureground.web.safety import LARGEST_BODY
@@ -199,7 +199,7 @@ def make_thumbnail(path: Path) -> bytes:
         InputError: it cannot be read.
     """
     if kind_of(path) == "folder":
-        path = next((file for file in sorted(path.iterdir()) if file.suffix.lower() in EXTENSIONS), path)
+        path = next(iter(slides(path)), path)
     elif kind_of(path) == "video":
         with VideoSource(path) as source:
             return encode_jpeg(cover(next(iter(source)), *_THUMBNAIL))

@@ -130,6 +130,21 @@ def test_another_camera_does_not_show_who_is_covered(page: Page, host: str) -> N
     begin(page)  # which the user asked for
 
 
+def test_a_camera_that_is_plugged_in_can_be_chosen(page: Page, host: str) -> None:
+    """Chromium's own cameras cannot be unplugged: what it would tell of one is told by the test."""
+    open_page(page, host)
+    begin(page)
+    expect(page.locator("#device option")).to_have_count(2)
+    page.evaluate("""async () => {
+      const there = await navigator.mediaDevices.enumerateDevices();
+      const added = { kind: "videoinput", deviceId: "new", label: "Plugged in" };
+      navigator.mediaDevices.enumerateDevices = async () => [...there, added];
+      navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
+    }""")
+    expect(page.locator("#device option")).to_have_count(3)
+    page.locator("#device").select_option("Plugged in")
+
+
 # A camera's track that can be silenced; how the stream and the canvas look in the figure's middle, and what is told.
 SILENCED = """
 async () => {

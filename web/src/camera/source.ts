@@ -21,6 +21,7 @@ export async function openCamera(): Promise<Opened> {
   const raw = quietVideo();
   raw.srcObject = camera;
   void listDevices();
+  navigator.mediaDevices.ondevicechange = () => void listDevices();
   return { reads: track, raw, name: track.label, isCamera: true, close: () => track.stop() };
 }
 

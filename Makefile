@@ -10,7 +10,6 @@ BACKGROUND ?=
 SECONDS ?= 60
 TESTS ?=
 MUTANTS ?=
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
 PAGE := $(shell find web -name node_modules -prune -o -type f -print) src/figureground/models/small.onnx
 # Of the machine, or the one from PyPI that a stamp below installs where there is none.
 NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -29,14 +28,13 @@ static: $(VENV)/.web
 	@rm -rf dist/page && mkdir -p dist && cp -R src/figureground/web/static dist/page
 	@echo "the page is in dist/page"
 
-# Each file's tests stay in one process: they share what they made. In the order of tests/conftest.py. One process more
-# than there are cores: a third of the time they wait, for programs that start, clocks and disks.
+# Each file's tests stay in one process: they share what they made. In the order of tests/conftest.py.
 test: $(VENV)/.dev $(VENV)/.web
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Lines and branches that the tests run, the processes they start included; a part of them by TESTS="tests/test_x.py ...".
 coverage: $(VENV)/.dev $(VENV)/.web
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term $(TESTS)
+	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term $(TESTS)
 
 # The modules of [tool.mutmut], each time with one small fault, against their tests; all but what was found is listed.
 # It goes on where it was stopped; MUTANTS="figureground.live*" tries some of them, also again.

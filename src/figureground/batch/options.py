@@ -30,7 +30,7 @@ class Options:
         resume: whether to go on where a killed call for the same video was.
 
     Raises:
-        OutputError: no such kind or codec, a crop that is not possible, or a background for what has none.
+        OutputError: no such kind or codec, or a crop that is not possible.
         SettingError: a part of a video that ends before it begins.
     """
 
@@ -53,8 +53,6 @@ class Options:
             raise OutputError(f"kind {self.kind!r}: want one of {', '.join(KINDS)}")
         if self.kind == "composite" and self.background == "transparent":
             object.__setattr__(self, "kind", "cutout")
-        if self.kind != "composite" and self.background not in ("blur", "transparent"):  # blur: nothing was said
-            raise OutputError(f"--background {self.background}: means nothing with --kind {self.kind}; leave one out")
         if self.crop and self.kind == "composite":
             raise OutputError("--crop: a composite keeps its size; use it with --kind cutout or alpha")
         if not 0 <= self.margin <= 100:

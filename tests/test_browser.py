@@ -358,6 +358,18 @@ def test_works_offline_after_the_first_load(context: BrowserContext, address: st
     begin(page)
 
 
+def test_two_copies_at_one_host_both_work_offline(context: BrowserContext, tmp_path: Path) -> None:
+    page = context.new_page()
+    with static_host(tmp_path) as host:
+        for copy in ("one", "two"):
+            (tmp_path / copy).symlink_to(STATIC, target_is_directory=True)
+            page.goto(f"{host}/{copy}/")
+            page.wait_for_function("navigator.serviceWorker.controller !== null")  # what is old is removed by then
+        context.set_offline(True)
+        page.goto(f"{host}/one/")
+        begin(page)
+
+
 def test_any_static_host_will_do(browser: Browser) -> None:
     """Without a single header, and from a folder below: the service worker brings what threads need."""
     with static_host(STATIC.parent) as host, browser.new_context() as context:

@@ -1,5 +1,5 @@
 import { defaultClientConditions, defineConfig } from "vite";
-import { builtFiles, defined } from "./build-files";
+import { builtFiles, defined } from "./build-files.ts";
 
 export default defineConfig({
   base: "./",

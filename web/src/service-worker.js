@@ -4,7 +4,7 @@
  */
 
 const FILES = [/* files */];
-const NAME = "figureground";
+const NAME = `figureground ${self.registration.scope}`; // another copy of the page may be at the same host
 
 const absolute = (file) => new URL(file, self.registration.scope).href;
 

@@ -24,6 +24,7 @@ from figureground.arrays import Frame
 from figureground.live import Live, Settings
 from figureground.web.running import make_server
 from scenes import make_scene, noise
+from terminals import as_in_a_terminal
 from videos import H264, make_video
 
 SIZE = (320, 180)
@@ -66,7 +67,9 @@ def started(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
     """A command that serves, in a process of its own that keeps its things in `folder`, and its address."""
     line = [sys.executable, "-m", "figureground", *arguments, "--port", "0"]
     surroundings = os.environ | {"XDG_DATA_HOME": str(folder)}
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=surroundings) as process:
+    with subprocess.Popen(
+        line, stderr=subprocess.PIPE, text=True, env=surroundings, preexec_fn=as_in_a_terminal
+    ) as process:
         try:
             assert process.stderr is not None
             found = None

@@ -28,6 +28,7 @@ from figureground.errors import InputError, OutputError
 from figureground.images import read_image, write_image
 from networks import Shape, save_network
 from scenes import BLUE, RED, noise, plain
+from terminals import as_in_a_terminal
 from trees import tree
 from videos import H264, counting, make_video
 
@@ -422,7 +423,7 @@ def hot(tmp_path: Path, red_finder: Path) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=as_in_a_terminal,
     ) as process:
         yield process
         process.kill()

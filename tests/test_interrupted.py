@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from terminals import as_in_a_terminal
 from training_data import CLASSIC, progress, weights, write_dataset
 
 pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflow backend")
@@ -162,7 +163,7 @@ def test_ctrl_c_says_how_to_go_on(dataset: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=as_in_a_terminal,
     ) as process:
         until = time.monotonic() + 120
         while not (tmp_path / "my run" / "last.npz").exists():

@@ -24,6 +24,7 @@ from figureground.live import Live, Settings, parts
 from figureground.live.outputs import recording
 from marked import Oracle, true_alpha
 from scenes import noise
+from terminals import as_in_a_terminal
 from videos import make_video
 from watching import SIZE, wait_for, write_room
 
@@ -56,7 +57,13 @@ def line(camera: str, to: str, *more: str) -> list[str]:
 def started(camera: str, to: str, *more: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command, once it says that it is live."""
     environ = os.environ | environment
-    with subprocess.Popen(line(camera, to, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as it:
+    with subprocess.Popen(
+        line(camera, to, *more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ,
+        preexec_fn=as_in_a_terminal,
+    ) as it:
         try:
             told = it.stdout if "--json" in more else it.stderr
             assert told is not None
@@ -91,6 +98,21 @@ def test_whoever_ends_it_and_however_often_the_file_is_whole(camera: str, tmp_pa
         assert running.wait(30) == 0
     assert playable(path) > 5
     assert os.listdir(tmp_path) == ["out.mp4"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_under_nohup_it_goes_on_when_the_terminal_is_closed(camera: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with subprocess.Popen(["nohup", *line(camera, f"file:{path}")], stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        while b"live" not in (said := running.stderr.readline()) or b"loading" in said:
+            assert said, "it ended"
+        running.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(2)
+        running.terminate()
+        assert running.wait(30) == 0
+    assert playable(path) > 5
 
 
 @pytest.mark.parametrize(

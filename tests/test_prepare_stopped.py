@@ -22,6 +22,7 @@ from figureground.data.records import Picture
 from figureground.data.state import State
 from figureground.errors import DatasetError, OutputError
 from figureground.images import write_image
+from terminals import as_in_a_terminal
 
 
 @pytest.mark.usefixtures("uncounted")
@@ -100,8 +101,7 @@ def test_interrupted_once_or_twice(tmp_path: Path, delays: tuple[float, ...]) ->
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A process started in the background ignores Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=as_in_a_terminal,
     )
     while not (tmp_path / "d" / STATE).exists():  # it has not begun
         time.sleep(0.01)

@@ -30,6 +30,7 @@ from figureground.images import EXTENSIONS, read_image, read_matte, write_image
 from figureground.preprocess import to_matte
 from networks import Shape, save_network
 from scenes import BLUE, GREEN, RED, largest_difference, noise, plain
+from terminals import as_in_a_terminal
 from trees import tree
 from videos import H264, Look, counting, make_sound, make_video, read_film, read_rgba, read_sound
 
@@ -418,8 +419,7 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_what_is_done_and_nothing_half_do
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A process started in the background ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=as_in_a_terminal,
     ) as process:
         wait_for(photo.parent / "out", ".long.*/.000000.*.part.mp4", process)
         process.send_signal(signal.SIGINT)

@@ -22,7 +22,6 @@ from figureground.images import write_image
 from scenes import noise
 from serving import make_camera, picture, started, wait_until
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 UPLOAD = "POST /api/backgrounds?name=x HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n"
 PICTURE = "POST /v1/alpha HTTP/1.1\r\nHost: {0}\r\n"
 BEGUN = "Content-Type: image/png\r\nContent-Length: 1000\r\n\r\nabc"  # 3 of 1000 bytes
@@ -65,13 +64,13 @@ def said_at_the_end(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("sign", SIGNALS)
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 @pytest.mark.parametrize("begin", [UPLOAD, PICTURE])
-def test_the_camera_is_let_go_at_once_and_who_dawdles_is_left(tmp_path: Path, begin: str, sign: signal.Signals) -> None:
+def test_the_camera_is_let_go_at_once_and_who_dawdles_is_left(tmp_path: Path, begin: str, name: str) -> None:
     with playing(tmp_path) as (process, place), dial(place, begin + BEGUN):
         wait_for_begin(place, tmp_path)
         wait_until(lambda: holds(process, "room.mp4"))
-        process.send_signal(sign)
+        process.send_signal(getattr(signal, name))
         time.sleep(1.5)
         assert process.poll() is None, "a client has some seconds to bring the rest"
         assert not holds(process, "room.mp4")
@@ -90,7 +89,7 @@ def test_a_preview_that_is_not_taken_is_left(tmp_path: Path) -> None:
         said_at_the_end(process)
 
 
-@pytest.mark.parametrize("second", SIGNALS)
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_waits_for_nobody(tmp_path: Path, second: signal.Signals) -> None:
     with playing(tmp_path) as (process, place), dial(place, UPLOAD + BEGUN):
         wait_for_begin(place, tmp_path)

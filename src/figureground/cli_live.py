@@ -18,6 +18,8 @@ from figureground.errors import FigureGroundError
 from figureground.terminal import Json, complain, parse_size, say
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from figureground.live import Live, Settings
     from figureground.pipeline import Sink
 
@@ -133,6 +135,7 @@ def _run(
             from figureground.web.server import serve as serve_page
 
             signal.signal(signal.SIGTERM, signal.default_int_handler)
+            _at_hang_up(lambda *_: signal.raise_signal(signal.SIGTERM))
             with suppress(KeyboardInterrupt):  # how a live picture ends
                 serve_page(running, page[0], page[1], token)
     if running.error is not None:
@@ -146,11 +149,17 @@ def _wait(running: Live) -> None:
     What asks again changes nothing from then on: the file is being finished.
     """
     asked: list[int] = []
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # Windows has no SIGHUP
-            signal.signal(getattr(signal, name), lambda number, _: asked.append(number))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: asked.append(number))
+    _at_hang_up(lambda number, _: asked.append(number))
     while not asked and not running.ended.wait(0.2):
         pass
+
+
+def _at_hang_up(end: Callable[[int, FrameType | None], object]) -> None:
+    """When the terminal is closed, unless `nohup` keeps that away; Windows has no such signal."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, end)
 
 
 def _outputs(

@@ -184,6 +184,35 @@ def test_what_takes_far_too_long_is_begun_again_and_the_first_result_counts(tmp_
     assert done.stdout.splitlines()[-1:] == ["[('late', 'the second'), ('quick', 'at once')]"], done.stderr
 
 
+DEADLY = """
+import os, signal, sys, time
+from figureground.batch import cluster
+cluster.LEAST = cluster.SLOW = 0.0
+def deadly(place):
+    with open(place, "a") as file:
+        file.write("begun ")
+    time.sleep(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+with cluster._connected(sys.argv[1], 2) as ray:
+    calls, found = cluster._Calls(ray, 2), {}
+    with calls:
+        for name, function in (("quick", lambda place: "at once"), ("deadly", deadly)):
+            calls.begin(name, lambda: ray.remote(max_retries=0)(function).remote(sys.argv[2]), once=False)
+            while len(calls):
+                found |= dict(calls.finished())
+    print(found["quick"], type(found["deadly"]).__name__)
+"""
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_kills_its_process_slowly_is_not_begun_again_for_ever(tmp_path: Path, address: str) -> None:
+    """A second time beside itself, for it takes too long; and then no more, whichever of the two dies first."""
+    line = [sys.executable, "-c", DEADLY, address, str(tmp_path / "begun")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["at once WorkerCrashedError"], done.stderr
+    assert (tmp_path / "begun").read_text() == "begun begun "
+
+
 def test_words_are_no_paths_and_paths_hold_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("small", "blur", "wall"):

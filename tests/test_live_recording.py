@@ -219,7 +219,7 @@ def test_without_anybody_to_tell_it_goes_on(tmp_path: Path, more: list[str]) -> 
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0
-    assert playable(path) > 20
+    assert playable(path) > 5  # covers alone, where the camera was not yet open
 
 
 def test_an_output_that_cannot_be_opened_closes_those_before_it(camera: str, oracle: Oracle, tmp_path: Path) -> None:

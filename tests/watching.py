@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import av
@@ -25,11 +26,14 @@ class Eye:
         self.pictures = self.leaks = self.people = 0
         self.last = np.zeros((1, 1, 3), np.uint8)
         self.broken: Exception | None = None
+        self.blocked: Event | None = None  # takes no picture until this is set
         self.times: list[Fraction] = []
 
     def send(self, picture: NDArray[np.uint8], at: Fraction) -> None:
         if self.broken is not None:
             raise self.broken
+        if self.blocked is not None:
+            self.blocked.wait(30)
         self.pictures += 1
         self.leaks += leaked(picture)
         self.people += shown(picture)

@@ -185,8 +185,8 @@ class _Call(Generic[Key]):
     key: Key
     begin: Callable[[], Any]
     begun: float
-    once: bool
-    copies: int = 1
+    once: bool  # or begun a second time: not again
+    copies: int = 1  # at work
 
 
 class _Calls(Generic[Key]):
@@ -239,8 +239,8 @@ class _Calls(Generic[Key]):
             return
         limit = time.monotonic() - max(LEAST, SLOW * median(self._took))
         for call in {*self._running.values()}:
-            if call.begun < limit and call.copies == 1 and not call.once and len(self._running) < self.slots:
-                call.copies += 1
+            if call.begun < limit and not call.once and len(self._running) < self.slots:
+                call.once, call.copies = True, call.copies + 1
                 self._running[call.begin()] = call
 
     def __enter__(self) -> _Calls[Key]:

@@ -37,6 +37,7 @@ WATCHED = 2.0  # seconds a preview is kept up to date after it was last asked fo
 PREVIEWS = 25  # a second at most
 TINT = (255, 60, 120)  # RGB of the mask when it is shown
 UNWATCHED = 5  # seconds without anybody watching after which the camera is closed
+TOO_LONG = "the picture before takes too long"
 DECISIONS = 20  # kept for the page
 LOADING = 60.0  # seconds a model may go on loading at the end: Python aborts where it ends beneath that
 ENDING = 5.0  # seconds after which what hangs, a model or whoever reads a pipe, is left to itself
@@ -275,8 +276,8 @@ class Live:
             self._camera = None
 
     def _wait(self, reason: str, remedy: str, light: Light = "covered", seconds: float = IDLE) -> None:
-        self._turn(light, reason, remedy)
         self._show(self._guard.cover(self._now(), reason), None)
+        self._turn(light, reason, remedy)
         self._closing.wait(seconds)
 
     def _picture(self, shot: Shot, framing: Framing, matting: Matting | LookAhead, parts: Parts) -> None:
@@ -298,8 +299,12 @@ class Live:
         if made.reason:
             matting.reset()
             self._covered += 1
-        self._turn("covered" if made.reason else "live", made.reason, "")
+        # The light is live from before the first picture of somebody until after the first cover.
+        if not made.reason:
+            self._turn("live", "", "")
         self._show(self._dressed(made, parts), held.captured)
+        if made.reason:
+            self._turn("covered", made.reason, "")
         now = time.monotonic()
         self._figures.lap("send")
         spent = self._figures.sent(now, now - held.captured)
@@ -345,9 +350,11 @@ class Live:
         while not self._closing.wait(IDLE / 2):
             is_late = time.monotonic() - self._sent_at > 2 * self._patience()
             if is_late and self._frames and not self.ended.is_set():  # there are none before the outputs are open
-                self._turn("covered", "the picture before takes too long", "")
+                if self._sending.locked():  # then no cover comes through either
+                    self._turn(self._light, "the output takes no more pictures", "")
                 try:
-                    self._show(self._guard.standby("the picture before takes too long"), None)
+                    self._show(self._guard.standby(TOO_LONG), None)
+                    self._turn("covered", TOO_LONG, "")
                 except Exception as error:  # an output that cannot go on
                     self._end(error)
 

@@ -26,7 +26,8 @@ export function showLight(state: State): void {
   byId("light").dataset["light"] = state.light;
   setText(byId("light-word"), WORDS[state.light]);
   const isNew = state.reason !== "" && state.reason !== state.light && state.remedy === ""; // else the alert says it
-  setText(byId("light-reason"), isNew ? `${MEANINGS[state.light]} Why: ${state.reason}.` : MEANINGS[state.light]);
+  const told = state.light === "live" ? `But ${state.reason}.` : `Why: ${state.reason}.`;
+  setText(byId("light-reason"), isNew ? `${MEANINGS[state.light]} ${told}` : MEANINGS[state.light]);
   document.title = `${SIGNS[state.light]} ${WORDS[state.light]} | Figureground`;
   const coverButton = byId<HTMLButtonElement>("cover");
   coverButton.classList.toggle("primary", !byHand);

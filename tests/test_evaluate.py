@@ -47,6 +47,13 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return known_dataset(tmp_path_factory.mktemp("known"))
 
 
+def test_no_source_is_called_as_all_of_them_are(tmp_path: Path) -> None:
+    matte = np.zeros((10, 20), np.uint8)
+    write_manifest(tmp_path, [write_picture(tmp_path, "a", np.dstack([matte] * 3), matte, "val", "overall")])
+    with pytest.raises(DatasetError, match="a source is called 'overall'"):
+        compare({"perfect": perfect}, tmp_path, "val", lambda *_: None)
+
+
 def perfect(frame: Frame) -> Alpha:
     return frame[..., 0].astype(np.float32) / np.float32(255)
 

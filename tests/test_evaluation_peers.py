@@ -20,12 +20,14 @@ from training_data import write_manifest, write_picture
 PEERS = Path(__file__).parents[2] / "shared" / "peers"
 
 
-def mirror(path: Path, shape: tuple[int | str, ...], kind: str = "FLOAT", outputs: int = 1) -> Path:
+def mirror(
+    path: Path, shape: tuple[int | str, ...], kind: str = "FLOAT", outputs: int = 1, operation: str = "Identity"
+) -> Path:
     """An .onnx file whose outputs are its input."""
     onnx = pytest.importorskip("onnx", reason="making models needs onnx: pip install 'figureground[train]'")
     helper, types = onnx.helper, onnx.TensorProto
     names = [f"y{n}" for n in range(outputs)]
-    nodes = [helper.make_node("Identity", ["x"], [name]) for name in names]
+    nodes = [helper.make_node(operation, ["x"], [name]) for name in names]
     values = [helper.make_tensor_value_info(name, getattr(types, kind), shape) for name in ["x", *names]]
     graph = helper.make_graph(nodes, "mirror", values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -110,11 +112,17 @@ def test_description_elsewhere_names_its_model(tmp_path: Path) -> None:
         ("size = [256, 0]", "want [width, height], each 1 to 8192"),
         ("std = [1, 0, 1]", "want three numbers, none of them 0"),
         ("mean = [1, 'a', 1]", "want three numbers"),
+        ("mean = [nan, 0, 0]", "want three numbers"),
+        ("std = [1, inf, 1]", "want three numbers"),
+        ("std = [1, 1e-320, 1]", "want three numbers, none of them 0"),
+        (f"range = [0, 1{400 * '0'}]", "want [low, high]"),
+        (f"range = [0, 1{5000 * '0'}]", "cannot be read"),
+        (f"range = {5000 * '['}", "cannot be read"),
         ("range = [0]", "want [low, high]"),
         ("output = -1", "want a whole number from 0"),
         ("fill = 300", "want a number from 0 to 255"),
         ("size = [64, 64]", "its input is [1, 3, 24, 32] NCHW; described as 64x64"),
-        ("layout = 'NHWC'", "its input is [1, 3, 24, 32]; want four sizes, NHWC with three channels"),
+        ("layout = 'NHWC'", "its input is [1, 3, 24, 32]; want four sizes, NHWC with three channels, N of 1"),
         ("size = ", "cannot be read"),
     ],
 )
@@ -124,6 +132,16 @@ def test_wrong_description(tmp_path: Path, text: str, said: str) -> None:
     assert said in str(error.value)
     assert str(tmp_path / "peer.onnx") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_description_with_a_mark_before_it(tmp_path: Path) -> None:
+    assert np.allclose(open_model(described_mirror(tmp_path, "\ufeffchannel = 2"))(plain(8, 8, (0, 0, 255))), 1)
+
+
+def test_a_description_of_a_shipped_models_name_is_not_its(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text("channel = 2\n", encoding="utf-8")
+    assert isinstance(open_model("small"), Engine)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +186,11 @@ def test_onnx_without_description_is_ours_or_told_how(tmp_path: Path) -> None:
 
 
 def test_a_broken_network_is_noticed(tmp_path: Path) -> None:
-    model = open_model(described_mirror(tmp_path, "range = [0, 1e39]"))
-    with np.errstate(all="ignore"), pytest.raises(ModelError, match="no number"):
-        model(plain(8, 8, (255, 255, 255)))
+    """A square root, of numbers below nought."""
+    described_mirror(tmp_path, "range = [-1, 0]")
+    model = open_model(str(mirror(tmp_path / "peer.onnx", (1, 3, 24, 32), operation="Sqrt")))
+    with pytest.raises(ModelError, match="no number"):
+        model(plain(8, 8, (9, 9, 9)))
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from figureground.arrays import Alpha, Frame
+from figureground.cli import app
 from figureground.data.manifest import read_manifest
-from figureground.evaluation import cases
+from figureground.errors import OutputError
+from figureground.evaluation import cases, report
 from figureground.evaluation.charts import dot_chart, line_chart
 from figureground.evaluation.compare import Comparison, compare
-from figureground.evaluation.report import load_template, render
+from figureground.evaluation.report import load_template, render, write_report
 from test_evaluate import command
 from test_explore import Reader
 from training_data import person, write_manifest, write_picture
@@ -107,6 +109,20 @@ def test_page_of_one_model_and_one_picture(tmp_path: Path) -> None:
     assert len(reader.all("img")) == 4, "the worst and the median, drawn twice each"
 
 
+def test_page_of_pictures_without_anybody(tmp_path: Path) -> None:
+    """And a folder whose name is no text."""
+    folder = tmp_path / "caf\udce9"
+    nothing = np.zeros((10, 20), np.uint8)
+    write_manifest(folder, [write_picture(folder, "room", np.dstack([nothing] * 3), nothing)])
+    models = {"red": red}
+    found = compare(models, folder, "val", lambda *_: None)
+    write_report(found, models, folder, tmp_path / "page.html", load_template())
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "no person" in page
+    assert "By the person's brightness" not in page
+    assert "caf\\udce9" in page
+
+
 def test_worst_is_one_of_a_group(comparison: Comparison) -> None:
     upper = comparison.peers[0]
     rows = cases.worst(upper)
@@ -188,6 +204,18 @@ def test_table_of_several_models(dataset: Path, red_finder: Path) -> None:
     assert [line.split()[:2] for line in lines[5:7]] == [["red", "overall"], ["small", "overall"]]
     assert [line.partition(":")[0] for line in lines[8:]] == ["red", "small"]
     assert max(map(len, lines)) <= 120
+
+
+def test_a_report_that_fails_costs_no_figure(
+    dataset: Path, red_finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(report, "write_report", fails)
+    with pytest.raises(OutputError):
+        app(["evaluate", str(red_finder), str(dataset), "--output", str(tmp_path / "r.html")], standalone_mode=False)
+    assert "boundary F" in capsys.readouterr().out
 
 
 def test_missing_jinja_is_told_before_the_work(dataset: Path, tmp_path: Path) -> None:

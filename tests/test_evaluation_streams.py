@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from figureground.arrays import Alpha, Frame
 from figureground.errors import DatasetError, VideoError
 from figureground.evaluation.streams import evaluate_stream, is_stream, some_frames
 from figureground.evaluation.temporal import StreamMeter, StreamScores, dtssd, still_pixels
-from figureground.images import write_image
+from figureground.images import read_matte, write_image
 from scenes import noise, plain
 from test_evaluate import command
 from videos import H264, make_video
@@ -87,6 +88,14 @@ def test_still_means_up_to_noise() -> None:
     noisy = [np.clip(rng.normal(100, 5, (90, 90, 3)), 0, 255).astype(np.uint8) for _ in range(2)]
     assert still_pixels(*noisy).mean() > 0.99
     assert still_pixels(noise(90, 90, 1), noise(90, 90, 2)).mean() < 0.2
+
+
+def test_what_is_true_of_a_still_pixel_is_so_in_both_frames() -> None:
+    frame, truth = plain(30, 30, (100, 100, 100)), np.zeros((30, 30), np.float32)
+    moved = truth.copy()
+    moved[:3] = 1
+    assert still_pixels(frame, frame, truth, None).all()
+    np.testing.assert_array_equal(still_pixels(frame, frame, truth, moved), moved == 0)
 
 
 def test_dtssd_by_hand() -> None:
@@ -190,7 +199,7 @@ def test_video_with_masks(tmp_path: Path) -> None:
 def test_some_frames(tmp_path: Path) -> None:
     folder = write_frames(tmp_path, 4)
     assert [int(frame[0, :, 0].argmax()) for frame in some_frames(folder, 3)] == [0, 2, 4]
-    assert len(some_frames(folder, 9)) == 4
+    assert len([*some_frames(folder, 9)]) == 4
 
 
 def test_what_is_no_stream(tmp_path: Path) -> None:
@@ -216,6 +225,28 @@ def test_frames_and_masks_of_other_sizes(tmp_path: Path, name: str, said: str) -
     write_image(write_frames(tmp_path, 3) / name, np.zeros((8, 9), np.uint8))
     with pytest.raises(DatasetError, match=said):
         evaluate_stream(red, tmp_path)
+
+
+@pytest.mark.parametrize("palette", [(128, 0, 0), (255, 255, 255)], ids=["DAVIS", "greys"])
+def test_masks_of_palettes(tmp_path: Path, palette: tuple[int, int, int]) -> None:
+    folder = write_frames(tmp_path / "frames")
+    for path in (folder / "masks").iterdir():
+        indices = Image.fromarray((read_matte(path) >= 128).astype(np.uint8))
+        indices.putpalette([0, 0, 0, *palette])
+        indices.save(path)
+    assert evaluate_stream(red, folder).scores.iou == 1
+
+
+def test_masks_of_noughts_and_ones_and_frames_of_one_name(tmp_path: Path) -> None:
+    folder = write_frames(tmp_path / "frames")
+    mask = sorted((folder / "masks").iterdir())[3]
+    write_image(mask, (read_matte(mask) >= 128).astype(np.uint8))
+    with pytest.raises(DatasetError, match=rf"{mask.name}: its levels are 0 and 1; want 0 and 255"):
+        evaluate_stream(red, folder)
+    frame = sorted(path for path in folder.iterdir() if path.is_file())[3]
+    shutil.copy(frame, frame.with_suffix(".jpg" if frame.suffix == ".png" else ".png"))
+    with pytest.raises(DatasetError, match=r"has the name of .*; masks stand in a folder of their own, `masks`"):
+        evaluate_stream(red, folder)
 
 
 def test_frames_that_flicker_are_shown_with_what_flipped(tmp_path: Path, red_finder: Path) -> None:

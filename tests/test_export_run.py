@@ -24,7 +24,7 @@ from figureground.data.manifest import read_manifest
 from figureground.engine import Engine
 from figureground.errors import DatasetError, MissingExtraError, ModelError, OutputError
 from figureground.evaluation.evaluate import evaluate
-from figureground.images import read_image, read_matte
+from figureground.images import read_image, read_matte, write_image
 from figureground.runtimes.exported import ExportedModel, import_openvino, litert_metadata
 from figureground.runtimes.peers import open_model
 from figureground.training.export_target import Target
@@ -130,6 +130,22 @@ def test_every_format(to: str, quantize: str, export: Export, dataset: Path) -> 
     assert scores == asdict(done.figures) | {"iou_difference": -done.figures.drop}
     assert scores["exported"]["milliseconds"] > 0 < scores["keras"]["milliseconds"]
     assert ("forced" in said) == bool(done.forced)
+
+
+def test_a_dataset_that_has_moved(run: Path, dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    settings = json.loads((run / "config.json").read_text(encoding="utf-8")) | {"dataset": "/gone"}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert export_run(tmp_path / "run", Target(), dataset=dataset).val == 8
+
+
+def test_a_mask_of_another_size_is_named(run: Path, dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset, tmp_path / "data")
+    mask = read_manifest(tmp_path / "data", "val")[0].mask
+    write_image(mask, np.zeros((7, 9), np.uint8))
+    with pytest.raises(DatasetError, match=rf"{mask.name}: mask is \(9, 7\), its picture \(64, 64\)"):
+        export_run(run, Target(), tmp_path / "model.onnx", dataset=tmp_path / "data")
+    assert not (tmp_path / "model.onnx").exists()
 
 
 def test_weights_are_kept_as_asked(export: Export) -> None:

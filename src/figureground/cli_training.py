@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SAVING = "saving after this step; press Ctrl-C again to leave it at the last checkpoint"
 Model = Annotated[
-    str, typer.Argument(help="A shipped model (small, base), an .onnx, .tflite or .xml file, or a peer's .toml.")
+    str, typer.Argument(help="A shipped model (small, base), a run, an .onnx, .tflite or .xml file, or a peer's .toml.")
 ]
 
 
@@ -141,7 +141,12 @@ def export(
     size: Annotated[
         str, typer.Option(help="One size, as 256x160 (LiteRT has always one); left out: any, of any aspect ratio.")
     ] = "",
-    output: Annotated[Path | None, typer.Option(help="The file; left out: RUN/model.onnx, .xml or .tflite.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The file; left out: in RUN, as model.onnx or model-int8-64x96.xml.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="The dataset to measure on; left out: where it lay when the run was trained.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Keep a file that is not as good as the Keras model.")] = False,
 ) -> int:
     """Write a run's best weights as a model file, measured beside the Keras model on real pictures."""
@@ -155,7 +160,9 @@ def export(
 
     with progress_bar("pictures/s") as bar:
         task = bar.add_task("measuring", total=None)
-        done = export_run(run, target, output, force, lambda n, total: bar.update(task, completed=n, total=total))
+        done = export_run(
+            run, target, output, force, lambda n, total: bar.update(task, completed=n, total=total), dataset
+        )
     print(_export_table(done))
     if done.forced:
         complain(f"{done.path}: kept by --force: {done.forced}")
@@ -203,7 +210,8 @@ def evaluate(
             compared = compare.compare_streams(models, dataset, fps, progress)
         else:
             compared = compare.compare(models, dataset, split, progress)
+    # At once: whatever the report may fail at costs no figure.
+    print(json.dumps(compare.as_json(compared), indent=1, allow_nan=False) if as_json else tables.table(compared))
     if output and template:
         report.write_report(compared, models, dataset, output, template)
-    print(json.dumps(compare.as_json(compared), indent=1, allow_nan=False) if as_json else tables.table(compared))
     return 0

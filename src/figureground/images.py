@@ -129,10 +129,17 @@ def encode_jpeg(frame: Frame, quality: int = 80) -> bytes:
 def read_matte(path: Path) -> NDArray[np.uint8]:
     """Read a mask or matte as an (H, W) uint8 array, 0 background to 255 person.
 
+    A palette's colours only tell objects apart: its first one is the background, as in DAVIS and Pascal VOC, all others
+    are person. A palette of greys is none of that.
+
     Raises:
         ImageError: as `read_image`.
     """
     picture = _open(path)
+    if picture.mode == "P":
+        colours = np.array(picture.convert("RGB"))
+        if (colours != colours[:, :, :1]).any():
+            return np.where(np.array(picture) > 0, np.uint8(255), np.uint8(0))
     return _to_8_bits(picture) if picture.mode in _DEEP else np.array(picture.convert("L"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from figureground.data.manifest import read_manifest
 from figureground.engine import licence_of
+from figureground.errors import DatasetError
 from figureground.evaluation.bootstrap import Interval, bootstrap_intervals
 from figureground.evaluation.evaluate import MEASURES, Evaluation, Segment, evaluate, figures
 from figureground.evaluation.latency import PICTURES, latency, latency_of
@@ -72,7 +73,10 @@ def compare(models: dict[str, Segment], dataset: Path, split: str, progress: Pro
     Raises:
         DatasetError, ImageError: as `evaluate`.
     """
-    images = [item.image for item in read_manifest(dataset, split)]
+    items = read_manifest(dataset, split)
+    if any(item.source == "overall" for item in items):
+        raise DatasetError(f"{dataset}: a source is called 'overall', as the figures of all are; give it another name")
+    images = [item.image for item in items]
     # All timed before anything else runs, so that they meet the same machine.
     times = {name: latency(segment, images) for name, segment in models.items()}
     results = [
@@ -99,8 +103,7 @@ def compare_streams(models: dict[str, Segment], path: Path, rate: float, progres
     Raises:
         VideoError, ImageError, DatasetError: as `evaluate_stream`.
     """
-    frames = some_frames(path, PICTURES)
-    times = {name: latency_of(segment, frames) for name, segment in models.items()}
+    times = {name: latency_of(segment, some_frames(path, PICTURES)) for name, segment in models.items()}
     ours, *peers = (
         replace(evaluate_stream(segment, path, rate, name, partial(progress, name)), latency=times[name])
         for name, segment in models.items()

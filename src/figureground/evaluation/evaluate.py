@@ -158,9 +158,7 @@ def measure(frame: Frame, alpha: Alpha, item: Item) -> tuple[Picture, Tally]:
         ImageError: the mask cannot be read.
         ArrayError: `alpha` is no alpha.
     """
-    matte = read_matte(item.mask)
-    if matte.shape != alpha.shape:
-        raise DatasetError(f"{item.mask}: mask is {matte.shape[::-1]}, its picture {alpha.shape[::-1]} (width, height)")
+    matte = read_truth(item, frame)
     truth = matte >= 128
     errors = score_alpha(alpha, matte.astype(np.float32) / np.float32(255))
     hard = bool(np.count_nonzero((matte > 0) & (matte < 255)) < HARD * matte.size)
@@ -169,6 +167,20 @@ def measure(frame: Frame, alpha: Alpha, item: Item) -> tuple[Picture, Tally]:
     scores = score(alpha >= 0.5, truth)
     picture = Picture(item.id, item.source, item.group, coverage, brightness, hard, scores, errors)
     return picture, tally(alpha, truth)
+
+
+def read_truth(item: Item, frame: Frame) -> NDArray[np.uint8]:
+    """A picture's mask, (H, W), 0 to 255.
+
+    Raises:
+        DatasetError: it is of another size than the picture.
+        ImageError: it cannot be read.
+    """
+    matte = read_matte(item.mask)
+    if matte.shape != frame.shape[:2]:
+        sizes = f"mask is {matte.shape[::-1]}, its picture {frame.shape[1::-1]} (width, height)"
+        raise DatasetError(f"{item.mask}: {sizes}")
+    return matte
 
 
 def size_of(picture: Picture) -> str:

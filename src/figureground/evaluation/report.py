@@ -70,7 +70,7 @@ def write_report(
     else:
         text = render(compared, models, dataset, template)
     with atomic_path(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
 
 
 def render(comparison: Comparison, models: dict[str, Segment], dataset: Path, template: Template) -> str:
@@ -87,7 +87,11 @@ def render(comparison: Comparison, models: dict[str, Segment], dataset: Path, te
         source_charts=[_by_source(comparison, names, measure) for measure in ("iou", "boundary_f")],
         brightnesses=BRIGHTNESSES,
         size_charts=[_by_group(comparison, "sizes", names, measure) for measure in ("iou", "boundary_f")],
-        brightness_charts=[_by_group(comparison, "brightnesses", names, measure) for measure in ("iou", "boundary_f")],
+        brightness_charts=[
+            _by_group(comparison, "brightnesses", names, measure)
+            for measure in ("iou", "boundary_f")
+            if comparison.model.brightnesses  # empty where nobody is in any picture
+        ],
         gap_charts=[_gaps(comparison, names, measure) for measure in ("iou", "boundary_f") if comparison.peers],
         gaps={(gap.peer, gap.measure): gap for gap in comparison.differences if gap.source == "overall"},
         thresholds=_thresholds(comparison),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from figureground.arrays import Alpha, Frame
+from figureground.arrays import Alpha, Frame, Mask
 from figureground.data.page import Thumbnail, outline, shrink
 from figureground.evaluation.cases import BLUE, CYAN
 from figureground.evaluation.charts import LineChart, line_chart
@@ -80,24 +80,27 @@ def _thinned(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple
 def _flickers(by_frame: Sequence[FrameScores], segment: Segment, stream: Path) -> list[Flicker]:
     shares = {number: each.flipped for number, each in enumerate(by_frame) if each.flipped}
     chosen = sorted(sorted(shares, key=lambda number: -(shares[number] or 0))[:SHOWN])
-    found, before = [], None
-    for number, (frame, _) in enumerate(open_stream(stream).frames):
+    found = []
+    before: tuple[Frame, Alpha, Alpha | None] | None = None
+    for number, (frame, truth) in enumerate(open_stream(stream).frames):
         if not chosen or number > chosen[-1]:
             break
         if number + 1 in chosen or number in chosen:
             alpha = segment(frame)
             if number in chosen and before is not None:
-                found.append(Flicker(number, shares[number] or 0.0, _drawn(frame, alpha, *before)))
-            before = (frame, alpha)
+                still = still_pixels(frame, before[0], truth, before[2])
+                flipped = still & ((alpha >= 0.5) != (before[1] >= 0.5))
+                found.append(Flicker(number, shares[number] or 0.0, _drawn(frame, alpha, flipped)))
+            before = (frame, alpha, truth)
     return found
 
 
-def _drawn(frame: Frame, alpha: Alpha, frame_before: Frame, alpha_before: Alpha) -> Thumbnail:
-    decided = alpha >= 0.5
-    flipped = still_pixels(frame, frame_before) & (decided != (alpha_before >= 0.5))
+def _drawn(frame: Frame, alpha: Alpha, flipped: Mask) -> Thumbnail:
     shown = shrink(frame, 480)
     size = shown.shape[1::-1]
-    masks = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in (decided, flipped)]
+    masks = [
+        cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for mask in (alpha >= 0.5, flipped)
+    ]
     shown = outline(shown, masks[0] >= 0.5, CYAN)
     shown[masks[1] > 0.1] = BLUE
     return Thumbnail.of(shown)

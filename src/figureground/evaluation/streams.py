@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice, pairwise, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +81,14 @@ def evaluate_stream(
     return StreamEvaluation(name, str(path), meter.result(stream.rate), None)
 
 
-def some_frames(path: Path, count: int) -> list[Frame]:
-    """The first `count` frames of a stream, or all if it has fewer.
+def some_frames(path: Path, count: int) -> Iterator[Frame]:
+    """The first `count` frames of a stream, or all if it has fewer, one at a time.
 
     Raises:
         VideoError, ImageError, DatasetError: as `evaluate_stream`.
     """
     with closing(open_stream(path).frames) as frames:
-        return [frame for frame, _ in islice(frames, count)]
+        yield from (frame for frame, _ in islice(frames, count))
 
 
 def open_stream(path: Path, rate: float = RATE) -> Stream:
@@ -105,6 +105,9 @@ def open_stream(path: Path, rate: float = RATE) -> Stream:
 
 
 def _of_folder(path: Path, pictures: list[Path]) -> Generator[tuple[Frame, Alpha | None]]:
+    for one, other in pairwise(pictures):
+        if one.stem == other.stem:
+            raise DatasetError(f"{other}: has the name of {one.name}; masks stand in a folder of their own, `masks`")
     masks = _masks_of(path, {picture.stem for picture in pictures})
     size: tuple[int, ...] = ()
     for picture in pictures:
@@ -141,6 +144,8 @@ def _truth(mask: Path | None, frame: Frame) -> Alpha | None:
     matte = read_matte(mask)
     if matte.shape != frame.shape[:2]:
         raise DatasetError(f"{mask}: mask is {matte.shape[::-1]}, its frame {frame.shape[1::-1]} (width, height)")
+    if matte.max() == 1:
+        raise DatasetError(f"{mask}: its levels are 0 and 1; want 0 and 255, the person, and grey between them")
     return matte.astype(np.float32) / np.float32(255)
 
 

@@ -47,13 +47,15 @@ class StreamScores:
     by_frame: list[FrameScores]
 
 
-def still_pixels(frame: Frame, before: Frame) -> Mask:
-    """Where two (H, W, 3) frames hardly differ: (H, W) bool.
+def still_pixels(frame: Frame, before: Frame, truth: Alpha | None = None, truth_before: Alpha | None = None) -> Mask:
+    """Where two (H, W, 3) frames hardly differ, nor what is true of them if that is known of both: (H, W) bool.
 
     After a mean over 5 x 5 pixels, against noise, no channel differs by more than `STILL`.
     """
     changed = cv2.absdiff(cv2.blur(frame, (5, 5)), cv2.blur(before, (5, 5))).max(axis=2)
     still: Mask = changed <= STILL
+    if truth is not None and truth_before is not None:
+        still &= (truth >= 0.5) == (truth_before >= 0.5)
     return still
 
 
@@ -98,9 +100,8 @@ class StreamMeter:
         if self._before is None:
             return None
         frame_before, alpha_before, truth_before = self._before
-        still = still_pixels(frame, frame_before)
+        still = still_pixels(frame, frame_before, truth, truth_before)
         if truth is not None and truth_before is not None:
-            still &= (truth >= 0.5) == (truth_before >= 0.5)
             self._changes.append(dtssd(alpha, alpha_before, truth, truth_before))
         chances = int(np.count_nonzero(still))
         flips = int(np.count_nonzero(still & ((alpha >= 0.5) != (alpha_before >= 0.5))))

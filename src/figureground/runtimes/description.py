@@ -18,6 +18,7 @@ CHOICES = {
     "activation": ("none", "sigmoid", "softmax"),
 }
 MAX_SIZE = 8192
+MOST, LEAST = 1e12, 1e-12  # of any number, and of what is divided by
 Triple = tuple[float, float, float]
 
 
@@ -60,7 +61,9 @@ def described(file: Path) -> tuple[Path, Description | None]:
             raise ModelError(f'{file}: says no model; want model = "PATH", from the folder of this file')
         return file.parent / model, _description(file, values, file.parent / model)
     beside = file.parent / f"{file.name}.toml"  # "." has no name
-    if not os.path.exists(beside):  # unlike Path.exists, False where its folder may not be entered
+    # Of files alone: a `small.toml` does not describe the shipped model. And exists of os.path is False where a folder
+    # may not be entered, where Path's fails.
+    if file.suffix not in (".onnx", ".tflite") or not os.path.exists(beside):
         return file, None
     values = _read(beside)
     values.pop("model", None)
@@ -69,8 +72,8 @@ def described(file: Path) -> tuple[Path, Description | None]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))  # some editors put a mark before the text
+    except (OSError, ValueError, RecursionError) as error:  # no text, no TOML, a number of 5,000 digits, deep brackets
         raise ModelError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from error
 
 
@@ -99,7 +102,7 @@ def _wrong(name: str, value: object) -> str:
         return "" if right else f"[width, height], each 1 to {MAX_SIZE}"
     if name == "range":
         return "" if _are_numbers(value, 2) else "[low, high]"
-    right = _are_numbers(value, 3) and not (name == "std" and 0 in _listed(value))
+    right = _are_numbers(value, 3) and not (name == "std" and any(abs(each) < LEAST for each in _listed(value)))
     return "" if right else "three numbers" + (", none of them 0" if name == "std" else "")
 
 
@@ -113,7 +116,8 @@ def _is_whole(value: object) -> bool:
 
 def _are_numbers(value: object, count: int) -> bool:
     numbers = _listed(value)
-    return len(numbers) == count and all(_is_whole(each) or isinstance(each, float) for each in numbers)
+    are_numbers = all(_is_whole(each) or isinstance(each, float) for each in numbers)
+    return len(numbers) == count and are_numbers and all(abs(each) <= MOST for each in numbers)
 
 
 def _frozen(value: object) -> Any:

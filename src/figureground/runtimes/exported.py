@@ -29,7 +29,7 @@ _MOST_BYTES = 1_000_000  # of metadata, from a file that anybody may have made
 class TfliteNetwork:
     """The bare network of a .tflite file: one array of `dtype` in, a list of arrays out, all new.
 
-    `shape` is that of the input.
+    `shape` is that of the input, None where a size is free.
 
     Raises:
         MissingExtraError: LiteRT is not installed.
@@ -45,20 +45,33 @@ class TfliteNetwork:
             raise ModelError(f"{path}: no such file")
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads)
-        except ValueError as error:
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
             raise ModelError(f"{path}: not a model LiteRT can load ({str(error).splitlines()[0]})") from error
-        self._interpreter.allocate_tensors()
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or inputs[0]["dtype"] != dtype:
             got = ", ".join(f"{each['dtype'].__name__} {each['shape']}" for each in inputs)
             raise ModelError(f"{path}: its input is {got}; want one {dtype.__name__} (1, H, W, 3)")
         self._input = inputs[0]["index"]
         self._outputs = [each["index"] for each in self._interpreter.get_output_details()]
-        self.shape: list[int | None] = inputs[0]["shape"].tolist()
+        self.path = path
+        # "shape" says 1 where a size is free.
+        self.shape = [size if size >= 0 else None for size in inputs[0]["shape_signature"].tolist()]
 
     def __call__(self, picture: NDArray[np.generic]) -> list[NDArray[np.float32]]:
-        self._interpreter.set_tensor(self._input, picture)
-        self._interpreter.invoke()
+        """One array of the input's shape, any size where that is free.
+
+        Raises:
+            ModelError: the network cannot run on it.
+        """
+        try:
+            if None in self.shape:
+                self._interpreter.resize_tensor_input(self._input, picture.shape)
+                self._interpreter.allocate_tensors()
+            self._interpreter.set_tensor(self._input, picture)
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{self.path}: cannot run on a picture ({_last_line(error)})") from error
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 

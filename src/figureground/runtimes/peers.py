@@ -101,8 +101,8 @@ class DescribedModel:
     def _size(self, description: Description) -> tuple[int, int]:
         """Width and height of the input, as described or else as the file says; they must not contradict."""
         shape, of = self._network.shape, description.layout
-        if len(shape) != 4 or shape[of.index("C")] not in (3, None):
-            raise ModelError(f"{self.path}: its input is {shape}; want four sizes, {of} with three channels")
+        if len(shape) != 4 or shape[0] not in (1, None) or shape[of.index("C")] not in (3, None):
+            raise ModelError(f"{self.path}: its input is {shape}; want four sizes, {of} with three channels, N of 1")
         given = tuple(shape[of.index(letter)] for letter in "WH")
         size = description.size or given
         width, height = size
@@ -204,3 +204,10 @@ class TfliteModel(DescribedModel):
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         super().__init__(path, Description(), threads)
+
+    def _person(self, outputs: list[NDArray[np.float32]]) -> Alpha:
+        shape = outputs[0].shape
+        if len(shape) != 4 or shape[3] != 1:
+            which = f"say in {self.path}.toml which channel is the person"
+            raise ModelError(f"{self.path}: its output is {shape}; want (1, H, W, 1), or {which}")
+        return super()._person(outputs)

@@ -13,8 +13,9 @@ import numpy as np
 from figureground.arrays import Alpha, Frame, Mask
 from figureground.data.manifest import Item
 from figureground.errors import ModelError
+from figureground.evaluation.evaluate import read_truth
 from figureground.evaluation.metrics import iou, pixel_accuracy
-from figureground.images import read_image, read_matte
+from figureground.images import read_image
 from figureground.preprocess import Fit, to_input
 from figureground.refine import to_alpha
 
@@ -65,6 +66,7 @@ def compare(
 
     Raises:
         ModelError: the file cannot be run, or gives alphas of another shape.
+        DatasetError: a mask of another size than its picture.
         ImageError: a picture or mask cannot be read.
     """
     rows = []
@@ -82,7 +84,8 @@ def _over(each: Sequence[Figures]) -> Figures:
 
 
 def _picture(network: Network, reference: Callable[[Frame], Alpha], item: Item) -> tuple[Figures, Figures, float]:
-    frame, truth = read_image(item.image), read_matte(item.mask) >= 128
+    frame = read_image(item.image)
+    truth = read_truth(item, frame) >= 128
     fit = network.fit(frame.shape[1], frame.shape[0])
     picture = to_input(frame, fit)
     wanted, wanted_time = _timed(reference, picture)

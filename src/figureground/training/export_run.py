@@ -17,7 +17,7 @@ from figureground.arrays import Frame
 from figureground.atomic import atomic_path, check_writable
 from figureground.data.manifest import Item, read_manifest
 from figureground.engine import Engine
-from figureground.errors import ModelError, TrainingError
+from figureground.errors import DatasetError, ModelError, TrainingError
 from figureground.images import read_image
 from figureground.preprocess import to_input
 from figureground.runtimes.exported import ExportedModel
@@ -43,7 +43,12 @@ class Exported:
 
 
 def export_run(
-    run: Path, target: Target, output: Path | None = None, force: bool = False, progress: Progress | None = None
+    run: Path,
+    target: Target,
+    output: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    dataset: Path | None = None,
 ) -> Exported:
     """Write the best weights of a run as a model file, if that file finds people as well as the Keras model.
 
@@ -56,17 +61,18 @@ def export_run(
         output: the file; left out: in the run's folder.
         force: keep a file that is not as good, and say so in its metadata.
         progress: called with the pictures done and the pictures in all.
+        dataset: where its dataset lies now; left out: where it lay.
 
     Raises:
         TrainingError: `run` holds no finished run.
-        DatasetError: its dataset is gone.
+        DatasetError: its dataset is not there.
         ModelError: the network cannot be spelt in that format, or the file is not as good; it is not written.
         OutputError: it cannot be written, or there is no room for temporary files.
         MissingExtraError: the format's library is not installed.
     """
     output = target.path(run, output)
     config = _config(run)
-    dataset, side = Path(config["dataset"]), config["input_size"]
+    dataset, side = dataset or _dataset(run, config), config["input_size"]
     if target.format == "litert" and target.size is None:
         target = Target(target.format, target.quantize, (side, side))
     check_writable(output.parent)
@@ -99,6 +105,13 @@ def _config(run: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError) as error:
         raise TrainingError(f"{run}: holds no run; make one with `figureground train`") from error
     raise TrainingError(f"{run / 'config.json'}: holds no run's settings; make a run with `figureground train`")
+
+
+def _dataset(run: Path, config: dict[str, Any]) -> Path:
+    dataset = Path(config["dataset"])
+    if not dataset.is_dir():
+        raise DatasetError(f"{run / 'config.json'}: its dataset {dataset} is not there; say by --dataset where it is")
+    return dataset
 
 
 def _use_one_thread() -> None:

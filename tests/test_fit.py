@@ -270,6 +270,9 @@ def test_early_stopping(dataset: Path, tmp_path: Path) -> None:
     assert progress(tmp_path)["best_epoch"] == 1
     fit(still, dataset, tmp_path, resume=True, report=rows.append)
     assert len(rows) == 3, "a run that has stopped does not go on by itself"
+    assert "--resume --epochs 40 --set patience=0" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    fit(replace(still, epochs=4, patience=0), dataset, tmp_path, resume=True, report=rows.append)
+    assert len(rows) == 4
 
 
 def distance(one: list[Any], other: list[Any]) -> float:
@@ -277,7 +280,7 @@ def distance(one: list[Any], other: list[Any]) -> float:
 
 
 def test_average_is_what_is_validated_and_kept(uninterrupted: Path) -> None:
-    """12 steps, of which the tenth updates it: an epoch has fewer steps than lie between two updates."""
+    """12 steps, 4 an epoch."""
     with np.load(uninterrupted / "last.npz") as file:
         average = [file[name] for name in sorted(file.files) if name.startswith("average/")]
         last = [file[name] for name in sorted(file.files) if name.startswith("model/")]
@@ -294,15 +297,18 @@ def test_average_is_what_is_validated_and_kept(uninterrupted: Path) -> None:
 
 
 def test_start_from_weights(uninterrupted: Path, dataset: Path, tmp_path: Path) -> None:
-    start = replace(CLASSIC, start=str(uninterrupted / "best.keras"), learning_rate=0.0, epochs=1, average=0.0)
+    shutil.copy(uninterrupted / "best.keras", tmp_path / "start.keras")
+    start = replace(CLASSIC, start=str(tmp_path / "start.keras"), learning_rate=0.0, epochs=1, average=0.0)
     best = fit(start, dataset, tmp_path / "run")
     wanted = load_model(uninterrupted / "best.keras").get_weights()
+    (tmp_path / "start.keras").unlink()
+    fit(replace(start, epochs=2), dataset, tmp_path / "run", resume=True)  # which needs it no more
     assert all(np.array_equal(a, b) for a, b in zip(load_model(best).get_weights(), wanted, strict=True))
 
 
 def test_start_from_another_network(uninterrupted: Path, dataset: Path, tmp_path: Path) -> None:
     wide = replace(CLASSIC, width=1 / 32, start=str(uninterrupted / "best.keras"))
-    with pytest.raises(TrainingError, match=r"best\.keras: holds another network"):
+    with pytest.raises(TrainingError, match=r"best\.keras: holds another network \(classic_unet\) than the recipe's"):
         fit(wide, dataset, tmp_path / "run")
     with pytest.raises(TrainingError, match=r"gone\.keras: no weights to begin with"):
         fit(replace(CLASSIC, start="gone.keras"), dataset, tmp_path / "run")
@@ -324,6 +330,9 @@ def test_backgrounds_reach_training(dataset: Path, tmp_path: Path) -> None:
     fit(empty, dataset, tmp_path / "run", report=rows.append)
     assert rows[-1]["loss"] < 0.2
     assert rows[-1]["val_iou"] < 0.05
+    (tmp_path / "rooms" / "room.png").rename(tmp_path / "rooms" / "hall.png")
+    with pytest.raises(TrainingError, match="its backgrounds are not the ones it was begun with"):
+        fit(replace(empty, epochs=7), dataset, tmp_path / "run", resume=True)
 
 
 def test_mixed_precision_keeps_float32_weights(dataset: Path, tmp_path: Path) -> None:

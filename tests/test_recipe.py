@@ -64,7 +64,7 @@ def test_loss_is_a_weighted_sum(text: str, terms: list[tuple[float, str]]) -> No
         ("epochs=3", "epochs", 3),
         ("learning_rate=0.01", "learning_rate", 0.01),
         ("learning_rate=1e-4", "learning_rate", 1e-4),
-        ("width=2", "width", 2.0),
+        ("boundary_weight=2", "boundary_weight", 2.0),
         ("network=classic", "network", "classic"),
         ("backgrounds=../a=b/c", "backgrounds", "../a=b/c"),
         ("start=", "start", ""),
@@ -245,9 +245,32 @@ def test_a_setting_of_the_wrong_type_in_a_recipe(tmp_path: Path, setting: str, s
 def test_a_whole_number_may_stand_for_any_number(tmp_path: Path) -> None:
     """And `--set` still takes what its setting takes, not what the recipe happens to give."""
     text = "from figureground.training.config import *\n"
-    text += "RECIPE = Recipe('x', width=1, augment=Augment(flip=1, zoom=(1, 1)))"
+    text += "RECIPE = Recipe('x', network='classic', width=1, augment=Augment(flip=1, zoom=(1, 1)))"
     recipe = read_recipe(write(tmp_path, text), ["width=0.5", "augment.flip=0.25", "augment.zoom=0.5,1"])
-    assert recipe == Recipe("x", width=0.5, augment=Augment(flip=0.25, zoom=(0.5, 1.0)))
+    assert recipe == Recipe("x", network="classic", width=0.5, augment=Augment(flip=0.25, zoom=(0.5, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("small", ["size=1024"], "at most cache_side=416 pixels a side and would be enlarged; --set cache_side=1024"),
+        ("small", ["width=0.5"], "--set width: has no effect without network=classic"),
+        ("light", ["network=small", "dropout=0.5"], "--set dropout: has no effect without network=classic"),
+        ("light", ["optimizer=adam", "weight_decay=0.1"], "--set weight_decay: has no effect without optimizer=adamw"),
+        ("small", ["augment.negative=1"], "--set augment.negative: has no effect without backgrounds=FOLDER"),
+    ],
+)
+def test_settings_that_others_make_useless(name: str, settings: list[str], said: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        read_recipe(name, settings)
+    assert said in one_line(error)
+
+
+def test_settings_that_belong_together() -> None:
+    assert read_recipe("small", ["size=1024", "cache_side=1024"]).size == 1024
+    assert read_recipe("small", ["width=0.5", "network=classic"]).width == 0.5
+    assert read_recipe("small", ["augment.negative=0"]).augment.negative == 0
+    assert read_recipe("small", ["augment.zoom=(0.5, 1.5)"]) == read_recipe("small", ["augment.zoom=0.5,1.5"])
 
 
 def test_recipe_is_frozen() -> None:

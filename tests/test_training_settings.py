@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training_data import CLASSIC, TINY, weights, write_dataset
 
@@ -18,10 +21,12 @@ keras = pytest.importorskip("keras", reason="training needs pip install 'figureg
 pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflow backend")
 
 from figureground.engine import Engine  # noqa: E402
-from figureground.errors import TrainingError  # noqa: E402
+from figureground.errors import RecipeError, TrainingError  # noqa: E402
+from figureground.training.config import read_recipe  # noqa: E402
 from figureground.training.fit import Step, fit  # noqa: E402
 from figureground.training.model import accuracy, begin_with, build_network, freeze_encoder, load_model, trainable  # noqa: E402
-from figureground.training.start import find_weights  # noqa: E402
+from figureground.training.schedule import steps_to_average  # noqa: E402
+from figureground.training.start import find_weights, network_of  # noqa: E402
 from figureground.training.unet import encoder_layers, logits_model  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +78,31 @@ def test_accumulated_gradients_survive_a_resume(dataset: Path, tmp_path: Path) -
     assert weights(tmp_path / "run") != weights(tmp_path / "whole")
     fit(recipe, dataset, tmp_path / "run", resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+def test_more_batches_to_accumulate_than_there_are(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="accumulate=13: the run has but 12 batches; it would learn nothing"):
+        fit(replace(CLASSIC, accumulate=13), dataset, tmp_path)
+
+
+# ---- the moving average
+
+
+@given(st.integers(1, 40), st.integers(1, 200))
+def test_the_average_is_up_to_date_when_it_is_looked_at(steps: int, total: int) -> None:
+    """At each epoch's end and every ten steps; none counts twice."""
+    behind = 0
+    for step in range(total):
+        behind += 1 - steps_to_average(steps, step)
+        assert 0 <= behind < 10
+        if (step + 1) % steps == 0 or (step + 1) % 10 == 0:
+            assert behind == 0
+
+
+def test_an_epoch_of_one_step_is_seen(dataset: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, float]] = []
+    fit(replace(CLASSIC, batch=16, average=0.998), dataset, tmp_path, report=rows.append)
+    assert len({row["val_loss"] for row in rows}) == 3
 
 
 # ---- a frozen encoder
@@ -158,6 +188,15 @@ def test_no_weights_to_begin_with(name: str, said: str, tmp_path: Path, monkeypa
     with pytest.raises(TrainingError, match=said) as error:
         find_weights(name)
     assert "\n" not in str(error.value)
+
+
+def test_what_network_the_weights_are_of(tmp_path: Path) -> None:
+    assert network_of("base") == ["network=base"]
+    assert network_of(str(tmp_path)) == network_of("gone.keras") == []
+    for recipe, wanted in ((CLASSIC, ["network=classic", "width=0.015625"]), (TINY, ["network=light"])):
+        (tmp_path / "config.json").write_text(json.dumps(asdict(recipe)), encoding="utf-8")
+        assert network_of(str(tmp_path)) == wanted
+        assert read_recipe("small", network_of(str(tmp_path))).network == recipe.network
 
 
 def test_a_run_gives_its_best_weights(tmp_path: Path) -> None:

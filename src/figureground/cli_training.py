@@ -76,10 +76,12 @@ def train(
     from figureground.training.dataset import read_splits
     from figureground.training.devices import Asked, open_devices
     from figureground.training.live import shown
-    from figureground.training.start import find_weights
+    from figureground.training.start import find_weights, network_of
 
     changed = list(settings or []) + ([f"epochs={epochs}"] if epochs is not None else [])
     changed += [f"start={start}"] if start else []
+    if start and not recipe and not resume:
+        changed = network_of(start) + changed
     # What is wrong with the call is told before the seconds that TensorFlow takes.
     asked = Asked.parse(devices)
     chosen = read_run(output, changed) if resume and not recipe else read_recipe(recipe or "small", changed)

@@ -114,7 +114,7 @@ class Recipe:
     # network
     network: str = "light"  # light | small | base | classic
     width: float = 1.0  # of the classic network's channels
-    dropout: float = 0.0
+    dropout: float = 0.0  # of the classic network
     size: int = 160  # training crops are size x size
     input_size: int = 256  # side of the square with as many pixels as the shipped model sees
     start: str = ""  # weights of the same network to begin with: small, a .keras file or a run folder
@@ -142,7 +142,8 @@ class Recipe:
     # when to look and when to stop
     validate_every: int = 1  # epochs
     sample_every: int = 10  # epochs from one sheet of predictions to the next; 0: only of the best weights
-    choose_by: str = "val_loss"  # val_loss (lowest) | val_iou (highest): which weights are the best
+    # Which weights are the best: val_loss (lowest; plain cross-entropy, whatever `loss` is) | val_iou (highest)
+    choose_by: str = "val_loss"
     patience: int = 0  # validations without better weights before stopping; 0: never
     seed: int = 0
 
@@ -273,7 +274,29 @@ def _with(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         if not separator:
             raise RecipeError(f"--set {setting}: want name=value")
         recipe = _changed(recipe, key, value)
+    _check_together(recipe, [setting.partition("=")[0] for setting in settings])
     return recipe
+
+
+def _check_together(recipe: Recipe, changed: Sequence[str]) -> None:
+    """Refuse settings that others make useless, of those that somebody changed; a recipe may hold what it likes."""
+    if recipe.size > recipe.cache_side and {"size", "cache_side"} & {*changed}:
+        raise RecipeError(
+            f"size={recipe.size}: pictures are kept with at most cache_side={recipe.cache_side} pixels a side and "
+            f"would be enlarged; --set cache_side={recipe.size} or more"
+        )
+    is_classic, has_rooms = recipe.network == "classic", bool(recipe.backgrounds)
+    needs = {
+        "width": (is_classic, "network=classic"),
+        "dropout": (is_classic, "network=classic"),
+        "weight_decay": (recipe.optimizer == "adamw", "optimizer=adamw"),
+        "augment.swap_background": (has_rooms or not recipe.augment.swap_background, "backgrounds=FOLDER"),
+        "augment.negative": (has_rooms or not recipe.augment.negative, "backgrounds=FOLDER"),
+    }
+    for name in changed:
+        holds, needed = needs.get(name, (True, ""))
+        if not holds:
+            raise RecipeError(f"--set {name}: has no effect without {needed}")
 
 
 def _changed(recipe: Recipe, key: str, value: str) -> Recipe:
@@ -300,7 +323,8 @@ def _parsed(key: str, value: str, settings: Recipe | Augment, name: str) -> Any:
         if kind is bool:
             return {"true": True, "false": False}[value.lower()]
         if get_origin(kind) is tuple:
-            return tuple(each(part) for each, part in zip(get_args(kind), value.split(","), strict=True))
+            parts = value.strip("()[] ").split(",")
+            return tuple(each(part) for each, part in zip(get_args(kind), parts, strict=True))
         return kind(value)
     except (KeyError, ValueError, TypeError) as error:
         raise RecipeError(f"--set {key}={value}: want a value like {getattr(settings, name)!r}") from error

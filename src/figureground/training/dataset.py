@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from figureground.arrays import Frame
 from figureground.data.manifest import Item, read_manifest
+from figureground.data.workers import cores
 from figureground.errors import DatasetError, ImageError
 from figureground.images import EXTENSIONS, read_image, read_matte
 from figureground.training.augment import Draw, augment
 from figureground.training.config import Recipe
 from figureground.training.geometry import Sample
 
+MOST_WORKERS = 16  # each has a batch or two in memory
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
@@ -182,7 +184,7 @@ def training_batches(
     recipe: Recipe,
     epoch: int,
     start: int = 0,
-    workers: int = 2,
+    workers: int = min(cores(), MOST_WORKERS),
     part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """One epoch of augmented batches, each sample once, in an order drawn from seed and epoch alone.

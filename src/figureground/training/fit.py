@@ -22,7 +22,7 @@ from figureground.training.parts import Parts, begin, diverged
 from figureground.training.replicas import Devices
 from figureground.training.report import load_report
 from figureground.training.run import check_run
-from figureground.training.schedule import AVERAGE_EVERY, learning_rate, update_average
+from figureground.training.schedule import learning_rate, steps_to_average, update_average
 
 SAVE_EVERY = 600.0  # seconds between checkpoints within an epoch
 
@@ -155,9 +155,8 @@ def _train_step(parts: Parts, batch: Batch) -> None:
     loss, accuracy = parts.learn(batch)
     if not math.isfinite(loss):
         raise diverged(parts, f"the loss is {loss} in epoch {progress.epoch + 1}, step {step % steps + 1} of {steps}")
-    # Counted over the whole run: an epoch may have fewer steps than lie between two updates.
-    if recipe.average and (step + 1) % AVERAGE_EVERY == 0:
-        update_average(parts.average, parts.model.get_weights(), recipe.average, step)
+    if recipe.average and (forward := steps_to_average(steps, step)):
+        update_average(parts.average, parts.model.get_weights(), recipe.average, step, forward)
     progress.batches.append((loss, accuracy))
 
 

@@ -105,7 +105,11 @@ def begin_with(model: keras.Model, start: str) -> None:
         TrainingError: there are none, or they are another network's.
     """
     path = find_weights(start)
-    weights = load_model(path).get_weights()
+    found = load_model(path)
+    weights = found.get_weights()
     if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
-        raise TrainingError(f"{path}: holds another network than the recipe's; choose another start or network")
+        raise TrainingError(
+            f"{path}: holds another network ({found.name}) than the recipe's ({model.name.removesuffix('_logits')}, or "
+            "of another width); --set network=NAME and width, or another start"
+        )
     model.set_weights(weights)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from figureground.atomic import remove_unfinished
-from figureground.errors import DatasetError, TrainingError
+from figureground.errors import DatasetError, RecipeError, TrainingError
 from figureground.training.checkpoint import Progress, Weights, load_checkpoint
 from figureground.training.config import Recipe, has_checkpoint
 from figureground.training.dataset import Backgrounds, Samples, read_backgrounds, read_splits
@@ -43,9 +43,13 @@ class Parts:
 
 
 def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devices) -> Parts:
-    hashes = data_hashes(dataset)
+    hashes = data_hashes(dataset, recipe.backgrounds)
     if resume:
         check_same_data(hashes, dataset, run)
+    # First what is quickly found missing; it is told before the minutes that reading takes.
+    if recipe.start and not (resume and has_checkpoint(run)):
+        find_weights(recipe.start)
+    backgrounds = _backgrounds(recipe)
     train, val = _read(recipe, dataset)
     shown = build_network(recipe)
     with devices.scope():
@@ -65,7 +69,6 @@ def begin(recipe: Recipe, dataset: Path, run: Path, resume: bool, devices: Devic
         _describe(recipe, dataset, run, devices, hashes)
     logits = logits_model(shown)  # made once: a new one for every validation would be traced again every time
     learn = devices.learner(model)
-    backgrounds = _backgrounds(recipe)
     return Parts(recipe, run, train, val, backgrounds, devices, model, learn, shown, logits, average, progress)
 
 
@@ -96,8 +99,9 @@ def _describe(recipe: Recipe, dataset: Path, run: Path, devices: Devices, hashes
 
 def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
     train, val = read_splits(dataset, recipe.batch)
-    if recipe.start:
-        find_weights(recipe.start)
+    batches = len(train) // recipe.batch * recipe.epochs
+    if batches < recipe.accumulate:
+        raise RecipeError(f"accumulate={recipe.accumulate}: the run has but {batches} batches; it would learn nothing")
     memory = recipe.cache_gb * 1e9
     learnt = Samples.load(train, recipe.cache_side, memory)
     measured = Samples.load(val, recipe.cache_side, memory - learnt.bytes())

@@ -90,7 +90,7 @@ def write_report(
     """
     text = render(run, progress, predictions, kept, template)
     with atomic_path(run / "report.html") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
 
 
 def render(
@@ -120,6 +120,7 @@ def render(
         run=shlex.quote(str(run)),
         dataset=shlex.quote(config["dataset"]),
         duration=duration,
+        is_early=0 < config["patience"] <= progress.waited,
     )
 
 

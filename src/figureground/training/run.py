@@ -26,7 +26,7 @@ from figureground.training.config import Recipe, has_checkpoint, is_finished, st
 from figureground.training.dataset import mask_digest
 
 # What may differ when a run goes on: none of it changes what it learns from the pictures that come.
-FREE = {"epochs", "dataset", "cache_gb", "sample_every"}
+FREE = {"epochs", "patience", "dataset", "cache_gb", "sample_every"}
 PACKAGES = ("figureground", "keras", "numpy", "opencv-python-headless")
 
 
@@ -84,6 +84,11 @@ def check_same_data(hashes: Mapping[str, str], dataset: Path, run: Path) -> None
     changed = [name for name, value in hashes.items() if was.get(name, value) != value]
     if not changed:
         return
+    if "backgrounds_sha256" in changed:
+        raise TrainingError(
+            f"{run}: its backgrounds are not the ones it was begun with; resume with those, or begin another run with "
+            "--from"
+        )
     other = "manifest.csv: is not the one" if "manifest_sha256" in changed else "masks: are not the ones"
     raise TrainingError(
         f"{dataset / other} that {run} was begun with; resume with that dataset, or begin another run with --from"
@@ -102,8 +107,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def data_hashes(dataset: Path) -> dict[str, str]:
+def data_hashes(dataset: Path, backgrounds: str = "") -> dict[str, str]:
     """SHA-256 of the dataset's manifest, which holds every picture's own, and of the masks of train and val together.
+
+    Of the files in the folder `backgrounds`, if there is one, the names and sizes.
 
     Raises:
         DatasetError: the manifest cannot be read.
@@ -118,7 +125,11 @@ def data_hashes(dataset: Path) -> dict[str, str]:
     with ThreadPoolExecutor() as pool:
         for digest in pool.map(mask_digest, [item for item in read_manifest(dataset) if item.split != "test"]):
             masks.update(digest)
-    return {"manifest_sha256": manifest, "masks_sha256": masks.hexdigest()}
+    found = {"manifest_sha256": manifest, "masks_sha256": masks.hexdigest()}
+    if backgrounds and Path(backgrounds).is_dir():
+        files = sorted((path.name, path.stat().st_size) for path in Path(backgrounds).iterdir())
+        found["backgrounds_sha256"] = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    return found
 
 
 def environment(hashes: Mapping[str, str], seed: int) -> dict[str, str | int]:

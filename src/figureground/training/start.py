@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from figureground.errors import TrainingError
@@ -24,6 +25,18 @@ def find_weights(name: str) -> Path:
         raise TrainingError(f"{name}: an .onnx file cannot be trained; give the run or .keras file it was made from")
     known = ", ".join(sorted(shipped))
     raise TrainingError(f"{name}: no weights to begin with; give a name ({known}), a .keras file or a run")
+
+
+def network_of(start: str) -> list[str]:
+    """The settings, as `--set` has them, of the network whose weights `start` names; none where nothing tells."""
+    if start in _shipped():
+        return [f"network={start}"]
+    try:
+        config = json.loads((Path(start) / "config.json").read_text(encoding="utf-8"))
+        network, width = config["network"], config["width"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [f"network={network}", *([f"width={width}"] if network == "classic" else [])]
 
 
 def _best_of(run: Path) -> Path:

@@ -47,6 +47,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return known_dataset(tmp_path_factory.mktemp("known"))
 
 
+def test_a_single_picture_is_no_dataset(photo: Path) -> None:
+    with pytest.raises(DatasetError, match=r"astro\.png: is a single file; want a dataset's folder, a video or"):
+        compare({"perfect": perfect}, photo, "val", lambda *_: None)
+
+
 def test_no_source_is_called_as_all_of_them_are(tmp_path: Path) -> None:
     matte = np.zeros((10, 20), np.uint8)
     write_manifest(tmp_path, [write_picture(tmp_path, "a", np.dstack([matte] * 3), matte, "val", "overall")])

@@ -73,6 +73,8 @@ def compare(models: dict[str, Segment], dataset: Path, split: str, progress: Pro
     Raises:
         DatasetError, ImageError: as `evaluate`.
     """
+    if dataset.is_file():
+        raise DatasetError(f"{dataset}: is a single file; want a dataset's folder, a video or a folder of frames")
     items = read_manifest(dataset, split)
     if any(item.source == "overall" for item in items):
         raise DatasetError(f"{dataset}: a source is called 'overall', as the figures of all are; give it another name")

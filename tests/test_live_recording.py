@@ -215,11 +215,11 @@ def test_without_anybody_to_tell_it_goes_on(tmp_path: Path, more: list[str]) -> 
         assert running.stderr is not None
         (running.stdout if more else running.stderr).close()
         camera.unlink()
-        time.sleep(3)  # the camera ends, and nobody can be told
+        time.sleep(6)  # the camera ends, and nobody can be told; four covers a second follow, however busy the machine
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0
-    assert playable(path) > 5  # covers alone, where the camera was not yet open
+    assert playable(path) > 20
 
 
 def test_an_output_that_cannot_be_opened_closes_those_before_it(camera: str, oracle: Oracle, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from figureground.training.config import Augment, Recipe
 from figureground.training.dataset import (
     Backgrounds,
     Batch,
+    Pictures,
     Samples,
     read_backgrounds,
     read_splits,
@@ -26,7 +27,7 @@ from figureground.training.dataset import (
     validation_batches,
 )
 from figureground.training.geometry import Sample
-from training_data import Picture, write_dataset, write_manifest, write_picture
+from training_data import write_dataset, write_manifest, write_picture
 
 STILL = Augment(
     **dict.fromkeys(
@@ -253,8 +254,8 @@ def backgrounds_folder(folder: Path) -> Path:
     return folder
 
 
-def levels(pictures: Sequence[Picture]) -> list[int]:
-    return [int(picture[0, 0, 0]) for picture in pictures]
+def levels(pictures: Pictures) -> list[int]:
+    return [int(pictures[number][0, 0, 0]) for number in range(len(pictures))]
 
 
 def test_held_out_backgrounds_are_left_out(tmp_path: Path) -> None:
@@ -275,9 +276,18 @@ def test_backgrounds_are_shrunk(tmp_path: Path) -> None:
     assert read_backgrounds(backgrounds_folder(tmp_path), 45).scenes[0].shape == (10, 45, 3)
 
 
-@pytest.mark.parametrize(("most", "read"), [(1, [0]), (2, [0, 100]), (3, [0, 100]), (4, [0, 50, 100, 150])])
-def test_a_few_backgrounds_are_spread_over_the_folder(tmp_path: Path, most: int, read: list[int]) -> None:
-    assert levels(read_backgrounds(backgrounds_folder(tmp_path), 45, most=most).scenes) == read
+@pytest.mark.parametrize(("memory", "kept"), [(0, 0), (45 * 10 * 3 - 1, 0), (45 * 31 * 3, 2), (1e9, 4)])
+def test_backgrounds_that_do_not_fit_into_memory_are_read_when_drawn(tmp_path: Path, memory: float, kept: int) -> None:
+    folder = backgrounds_folder(tmp_path)
+    backgrounds = read_backgrounds(folder, 45, "a.*", memory)
+    for path in sorted(folder.glob("*"))[:kept]:
+        path.unlink()
+    assert levels(backgrounds.negatives) == [0, 50, 100, 150], "what is in memory needs no file"
+    assert levels(backgrounds.scenes) == [50, 100, 150]
+    if kept < 4:
+        (folder / "d.png").unlink()
+        with pytest.raises(ImageError, match=r"d\.png"):
+            backgrounds.negatives[3]
 
 
 def test_backgrounds_with_a_manifest_of_another_kind(tmp_path: Path) -> None:

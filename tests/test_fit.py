@@ -22,7 +22,7 @@ pytest.importorskip("tensorflow", reason="training is tested on Keras' tensorflo
 from figureground.data.manifest import read_manifest  # noqa: E402
 from figureground.errors import DatasetError, TrainingError  # noqa: E402
 from figureground.images import read_matte, write_image  # noqa: E402
-from figureground.training.config import Recipe  # noqa: E402
+from figureground.training.config import Recipe, read_run  # noqa: E402
 from figureground.training.dataset import Samples  # noqa: E402
 from figureground.training.fit import fit  # noqa: E402
 from figureground.training.model import build_network, load_model  # noqa: E402
@@ -321,18 +321,21 @@ def test_no_validation_pictures(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_backgrounds_reach_training(dataset: Path, tmp_path: Path) -> None:
+def test_backgrounds_reach_training(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing but rooms without anybody to see, the network says that there is never anybody."""
+    monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "rooms" / "room.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     rows: list[Row] = []
-    empty = replace(CLASSIC, backgrounds=str(tmp_path / "rooms"), epochs=6, learning_rate=3e-2, average=0.0)
+    empty = replace(CLASSIC, backgrounds="rooms", epochs=6, learning_rate=3e-2, average=0.0)
     empty = replace(empty, augment=replace(empty.augment, negative=1.0))
     fit(empty, dataset, tmp_path / "run", report=rows.append)
     assert rows[-1]["loss"] < 0.2
     assert rows[-1]["val_iou"] < 0.05
+    monkeypatch.chdir(dataset)
+    fit(read_run(tmp_path / "run", ["epochs=7"]), dataset, tmp_path / "run", resume=True)  # found from elsewhere, too
     (tmp_path / "rooms" / "room.png").rename(tmp_path / "rooms" / "hall.png")
     with pytest.raises(TrainingError, match="its backgrounds are not the ones it was begun with"):
-        fit(replace(empty, epochs=7), dataset, tmp_path / "run", resume=True)
+        fit(read_run(tmp_path / "run", ["epochs=8"]), dataset, tmp_path / "run", resume=True)
 
 
 def test_mixed_precision_keeps_float32_weights(dataset: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from figureground.training.config import Recipe
 from figureground.training.geometry import Sample
 
 MOST_WORKERS = 16  # each has a batch or two in memory
+READ_AHEAD = 256  # pictures that may be in memory before it is known whether they fit
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
@@ -101,37 +103,74 @@ def read_splits(dataset: Path, batch: int) -> tuple[list[Item], list[Item]]:
     return train, val
 
 
+class Pictures(Protocol):
+    """Pictures by number, as in a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Frame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Picture files by number, shrunk to `side`; those in `cache` are kept in memory."""
+
+    paths: Sequence[Path]
+    side: int
+    cache: dict[Path, Frame]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int, /) -> Frame:
+        path = self.paths[number]
+        kept = self.cache.get(path)
+        return self._read(path) if kept is None else kept
+
+    def keep(self, memory: float) -> None:
+        """Read the first ones with all cores, as many as fit into `memory`, in bytes."""
+        with ThreadPoolExecutor() as pool:
+            for first in range(0, len(self.paths), READ_AHEAD):
+                paths = self.paths[first : first + READ_AHEAD]
+                for path, picture in zip(paths, pool.map(self._read, paths), strict=True):
+                    memory -= picture.nbytes
+                    if memory < 0:
+                        return
+                    self.cache[path] = picture
+
+    def _read(self, path: Path) -> Frame:
+        return _shrink(read_image(path), self.side)
+
+
 @dataclass(frozen=True, slots=True)
 class Backgrounds:
     """Pictures without people: any `scenes` may stand behind a person, any `negatives` for a whole sample."""
 
-    scenes: Sequence[Frame] = ()
-    negatives: Sequence[Frame] = ()
+    scenes: Pictures = ()
+    negatives: Pictures = ()
 
 
-def read_backgrounds(folder: Path, side: int, negatives_only: str = "", most: int | None = None) -> Backgrounds:
-    """Read the pictures of a folder, those whose name its `manifest.csv` gives to another split left out.
+def read_backgrounds(folder: Path, side: int, negatives_only: str = "", memory: float = 0) -> Backgrounds:
+    """Find the pictures of a folder, those whose name its `manifest.csv` gives to another split left out.
 
     Args:
         folder: the pictures.
         side: they are shrunk to this longest side, in pixels.
         negatives_only: pattern of names that are no scenes.
-        most: how many to read, spread over the folder; None: all.
+        memory: in bytes; as many as fit are read now, the others when they are drawn.
 
     Raises:
         DatasetError: no picture there, or a manifest that cannot be read.
+        ImageError: one that is read now cannot be.
     """
     held_out = _held_out(folder / "manifest.csv")
     names = sorted(p for p in folder.glob("*") if p.suffix.lower() in EXTENSIONS and p.name not in held_out)
     if not names:
         raise DatasetError(f"{folder}: no pictures for backgrounds here; want {' '.join(EXTENSIONS)}")
-    if most is not None:
-        names = names[:: -(-len(names) // most)]
-    with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(lambda path: _shrink(read_image(path), side), names))
-    both = zip(pictures, names, strict=True)
-    scenes = [picture for picture, path in both if not (negatives_only and path.match(negatives_only))]
-    return Backgrounds(scenes, pictures)
+    negatives = Files(names, side, {})
+    negatives.keep(memory)
+    scenes = [path for path in names if not (negatives_only and path.match(negatives_only))]
+    return Backgrounds(Files(scenes, side, negatives.cache), negatives)
 
 
 def _held_out(manifest: Path) -> set[str]:
@@ -226,8 +265,8 @@ def vary(samples: Samples, number: int, backgrounds: Backgrounds, recipe: Recipe
     return augment(samples[number], recipe.size, recipe.augment, rng, behind, other, empty)
 
 
-def _drawn_from(pictures: Sequence[Frame]) -> Draw | None:
-    return (lambda rng: pictures[int(rng.integers(len(pictures)))]) if pictures else None
+def _drawn_from(pictures: Pictures) -> Draw | None:
+    return (lambda rng: pictures[int(rng.integers(len(pictures)))]) if len(pictures) else None
 
 
 def _ahead(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:

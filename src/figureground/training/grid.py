@@ -15,7 +15,6 @@ from figureground.training.dataset import Backgrounds, Samples, read_backgrounds
 from figureground.training.geometry import Matte, Sample
 
 SIDE = 320  # pixels of a cell, at most: smaller training crops are enlarged by a whole number, larger ones shrunk
-SCENES = 400  # backgrounds read, at most: a sheet needs no more, and thousands take seconds
 _GAP = 4
 _OUTLINE, _HALO, _PAPER = (255, 214, 0), (0, 0, 0), (255, 255, 255)
 
@@ -48,7 +47,7 @@ def augmented_grid(dataset: Path, recipe: Recipe, count: int = 6, variations: in
 def _backgrounds(recipe: Recipe) -> Backgrounds:
     if not recipe.backgrounds:
         return Backgrounds()
-    return read_backgrounds(Path(recipe.backgrounds), recipe.cache_side, recipe.negatives_only, SCENES)
+    return read_backgrounds(Path(recipe.backgrounds), recipe.cache_side, recipe.negatives_only)
 
 
 def _row(samples: Samples, number: int, backgrounds: Backgrounds, recipe: Recipe, variations: int) -> list[Frame]:

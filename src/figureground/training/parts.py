@@ -19,6 +19,8 @@ from figureground.training.run import check_same_data, config, data_hashes, envi
 from figureground.training.start import find_weights
 from figureground.training.unet import logits_model
 
+BACKGROUNDS = 0.25  # of the memory for pictures: so much at most is for `backgrounds`
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -102,7 +104,7 @@ def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
     batches = len(train) // recipe.batch * recipe.epochs
     if batches < recipe.accumulate:
         raise RecipeError(f"accumulate={recipe.accumulate}: the run has but {batches} batches; it would learn nothing")
-    memory = recipe.cache_gb * 1e9
+    memory = (1 - BACKGROUNDS if recipe.backgrounds else 1) * recipe.cache_gb * 1e9
     learnt = Samples.load(train, recipe.cache_side, memory)
     measured = Samples.load(val, recipe.cache_side, memory - learnt.bytes())
     for split, samples in (("train", learnt), ("val", measured)):
@@ -116,7 +118,8 @@ def _read(recipe: Recipe, dataset: Path) -> tuple[Samples, Samples]:
 def _backgrounds(recipe: Recipe) -> Backgrounds:
     if not recipe.backgrounds:
         return Backgrounds()
-    return read_backgrounds(Path(recipe.backgrounds), recipe.cache_side, recipe.negatives_only)
+    memory = BACKGROUNDS * recipe.cache_gb * 1e9
+    return read_backgrounds(Path(recipe.backgrounds), recipe.cache_side, recipe.negatives_only, memory)
 
 
 def diverged(parts: Parts, what: str) -> TrainingError:

@@ -31,8 +31,9 @@ PACKAGES = ("figureground", "keras", "numpy", "opencv-python-headless")
 
 
 def config(recipe: Recipe, dataset: Path) -> dict[str, Any]:
-    """What config.json holds: every setting, and where the dataset is."""
-    return asdict(recipe) | {"dataset": str(dataset.resolve())}
+    """What config.json holds: every setting, and where the dataset is; folders as they are found from anywhere."""
+    rooms = str(Path(recipe.backgrounds).resolve()) if recipe.backgrounds else ""
+    return asdict(recipe) | {"backgrounds": rooms, "dataset": str(dataset.resolve())}
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -276,6 +276,12 @@ def test_backgrounds_are_shrunk(tmp_path: Path) -> None:
     assert read_backgrounds(backgrounds_folder(tmp_path), 45).scenes[0].shape == (10, 45, 3)
 
 
+def test_what_systems_leave_in_a_folder_is_no_background(tmp_path: Path) -> None:
+    folder = backgrounds_folder(tmp_path)
+    (folder / "._a.png").write_bytes(b"Mac OS X")
+    assert levels(read_backgrounds(folder, 45, memory=1e9).scenes) == [0, 50, 100, 150]
+
+
 @pytest.mark.parametrize(("memory", "kept"), [(0, 0), (45 * 10 * 3 - 1, 0), (45 * 31 * 3, 2), (1e9, 4)])
 def test_backgrounds_that_do_not_fit_into_memory_are_read_when_drawn(tmp_path: Path, memory: float, kept: int) -> None:
     folder = backgrounds_folder(tmp_path)

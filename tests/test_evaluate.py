@@ -281,6 +281,7 @@ def test_table_of_the_command(tmp_path: Path) -> None:
         (["small", "gone", "--peer", "gone.toml"], "gone.toml: cannot be read"),
         (["small", "gone", "--output", "/proc/report.html"], "choose another --output"),
         (["small", "gone", "--output", "/tmp"], "/tmp: is a folder; name the file to write, as in /tmp/report.html"),
+        (["a.onnx", "gone", "--output", "/a.onnx"], "/a.onnx: want a name that ends in .html or .htm, as in /report.h"),
     ],
 )
 def test_command_says_what_is_wrong_in_one_line(arguments: list[str], said: str) -> None:

@@ -447,6 +447,13 @@ def test_a_page_that_is_a_folder_is_told_before_the_work(tmp_path: Path) -> None
     )
 
 
+def test_a_page_does_not_take_the_place_of_anything_else(planted: Path) -> None:
+    manifest = (planted / "manifest.csv").read_bytes()
+    done = command(planted, "--output", planted / "manifest.csv", folder=planted)
+    assert (done.returncode, (planted / "manifest.csv").read_bytes()) == (2, manifest)
+    assert "want a name that ends in .html or .htm" in done.stderr
+
+
 def test_command_names_the_missing_extra(planted: Path, tmp_path: Path) -> None:
     script = "import sys; sys.modules['jinja2'] = None; from figureground.cli import main; main()"
     done = subprocess.run(

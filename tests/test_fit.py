@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -332,6 +333,7 @@ def test_backgrounds_reach_training(dataset: Path, tmp_path: Path, monkeypatch: 
     assert rows[-1]["loss"] < 0.2
     assert rows[-1]["val_iou"] < 0.05
     monkeypatch.chdir(dataset)
+    (tmp_path / "rooms" / ".DS_Store").touch()
     fit(read_run(tmp_path / "run", ["epochs=7"]), dataset, tmp_path / "run", resume=True)  # found from elsewhere, too
     (tmp_path / "rooms" / "room.png").rename(tmp_path / "rooms" / "hall.png")
     with pytest.raises(TrainingError, match="its backgrounds are not the ones it was begun with"):
@@ -339,9 +341,9 @@ def test_backgrounds_reach_training(dataset: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_mixed_precision_keeps_float32_weights(dataset: Path, tmp_path: Path) -> None:
-    policy = keras.mixed_precision.dtype_policy()
+    policy, threads = keras.mixed_precision.dtype_policy(), cv2.getNumThreads()
     best = fit(replace(CLASSIC, mixed_precision=True, epochs=1), dataset, tmp_path / "run")
-    assert keras.mixed_precision.dtype_policy() == policy
+    assert (keras.mixed_precision.dtype_policy(), cv2.getNumThreads()) == (policy, threads), "as they were"
     model = load_model(best)
     assert {str(weight.dtype) for weight in model.weights} == {"float32"}
     assert {layer.compute_dtype for layer in model.layers} <= {"float32", "uint8"}

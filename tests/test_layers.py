@@ -15,7 +15,7 @@ PACKAGE = "figureground"
 # Lowest first. A name with a star is a sub-package, whose modules may import each other but not in a circle.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("version", "errors"),
-    ("arrays", "atomic"),
+    ("arrays", "atomic", "threads"),
     ("profiles", "sessions"),
     ("images", "frames", "hdr", "encodings", "preprocess", "smoothing"),
     ("refine",),

@@ -141,6 +141,18 @@ def test_a_folder_is_refused_before_anything_is_recorded(camera: str, tmp_path: 
     assert "live" not in done.stderr.split()
 
 
+@pytest.mark.parametrize("option", ["--camera", "--background", "--overlay"])
+def test_what_is_shown_is_not_recorded_over(camera: str, tmp_path: Path, option: str) -> None:
+    shown = tmp_path / "mine.mkv"
+    shown.write_text("precious")
+    (tmp_path / "link.mkv").symlink_to(shown)
+    done = subprocess.run(
+        line(camera, f"file:{shown}", option, str(tmp_path / "link.mkv")), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, shown.read_text()) == (2, "precious")
+    assert f"{shown}: is the {option[2:]}; choose another name" in done.stderr
+
+
 def test_home_is_home(camera: str, tmp_path: Path) -> None:
     with started(camera, "file:~/talk.mkv", HOME=str(tmp_path), USERPROFILE=str(tmp_path)) as running:
         running.terminate()

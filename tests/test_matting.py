@@ -119,6 +119,16 @@ def test_a_steadied_alpha_leaves_nobody_behind(effort: Effort, colour: tuple[int
         assert largest_difference(away, plain(1280, 720, GREEN)) < 32  # what is left of a soft edge
 
 
+def test_after_a_reset_nobody_is_followed_any_more() -> None:
+    """Who was chosen may be gone since, and somebody else stand in that place."""
+    matting, passer_by = Matting(Oracle(), "largest"), room(WIDTH, HEIGHT, 0.2, 0.25)  # type: ignore[arg-type]
+    assert matting(passer_by, 0.0)[-5, 64] == 255
+    both = np.where(passer_by[:, :, 2:] > 200, passer_by, room(WIDTH, HEIGHT, 0.75, 0.5))
+    assert (matting(both, 0.03)[-5, [64, 240]] == [255, 0]).all(), "the one who was there first stays chosen"
+    matting.reset()
+    assert (matting(both, 0.06)[-5, [64, 240]] == [0, 255]).all()
+
+
 @pytest.mark.parametrize("size", [(320, 180), (1280, 720), (640, 480), (333, 187), (90, 160)])
 def test_a_matte_has_the_frames_size_whatever_that_is(size: tuple[int, int]) -> None:
     matting = Matting(Oracle())  # type: ignore[arg-type]

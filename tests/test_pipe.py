@@ -17,7 +17,7 @@ from figureground.arrays import Frame
 from figureground.compositor import composite
 from figureground.engine import Engine
 from figureground.errors import SettingError, VideoError
-from figureground.images import read_image
+from figureground.images import read_image, write_image
 from figureground.rawvideo import RawFormat, RawSource
 from picturefiles import content_of, person, photograph, sure
 from scenes import GREEN, RED, plain
@@ -223,6 +223,14 @@ def test_a_wrong_call_is_told_in_one_line(tmp_path: Path, name: str) -> None:
     assert done.stderr.decode().startswith(f"figureground: {said}")
     assert done.stderr.count(b"\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_background_is_not_overwritten(tmp_path: Path) -> None:
+    write_image(tmp_path / "room.png", plain(8, 8, GREEN))
+    before = (tmp_path / "room.png").read_bytes()
+    done = run(tmp_path, before, "-", "--background", "room.png", "--output", "./room.png")
+    assert (done.returncode, (tmp_path / "room.png").read_bytes()) == (2, before)
+    assert b"room.png: is the background; choose another --output" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from figureground.batch import Options, Result, places, plan, replace
-from figureground.batch.manifest import NAME, read_manifest
+from figureground.batch import Options, Result, manifest, places, plan, replace
+from figureground.batch.manifest import NAME, manifest_of, read_manifest
 from figureground.errors import InputError, OutputError
 from figureground.images import write_image
 from scenes import noise
@@ -105,6 +105,34 @@ def test_what_cannot_be_put_leaves_what_was_there(
     with pytest.raises(OutputError, match=r"memory://out/a.png: cannot be written \(connection lost\)"):
         places.put(tmp_path / "a.png", "memory://out/a.png")
     assert made(memory, "/out") == {"a.png": b"before"}
+
+
+def test_a_store_that_fails_for_a_moment_stops_nothing(
+    memory: fsspec.AbstractFileSystem, local: Path, red_finder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time but the last that the manifest is copied there."""
+    put, copied = places.put, list[str]()
+
+    def moody(file: Path, url: str) -> None:
+        if url.endswith(NAME):
+            copied.append(url)
+            if len(copied) < 4:
+                raise OutputError(f"{url}: cannot be written (connection lost)")
+        put(file, url)
+
+    monkeypatch.setattr(manifest, "put", moody)
+    monkeypatch.setattr(manifest, "PUT_AFTER", -1.0)
+    found = replace([local], "#102030", "memory://out", model=red_finder)
+    assert [result.status for result in found] == ["done"] * 3 + ["failed"]
+    assert len(memory.cat_file(f"/out/{NAME}").splitlines()) == 4
+    assert len(copied) > 3
+
+
+def test_where_nothing_was_done_no_manifest_is_put(memory: fsspec.AbstractFileSystem) -> None:
+    with manifest_of("memory://out"):
+        pass
+    assert made(memory, "/out") == {}
+    assert not memory.exists(f"/out/{NAME}")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from figureground.arrays import Frame
 from figureground.batch import Item, Options, plan, replace
 from figureground.engine import Engine
-from figureground.errors import BackgroundError, FigureGroundError, InputError, ModelError, OutputError
+from figureground.errors import BackgroundError, FigureGroundError, InputError, ModelError, OutputError, SettingError
 from figureground.images import write_image
 from scenes import BLUE, RED, noise, plain
 from trees import tree
@@ -175,6 +176,12 @@ def test_a_slide_of_the_background_is_not_overwritten(photo: Path, tmp_path: Pat
     shutil.copy(photo, slides / photo.name)
     with pytest.raises(OutputError, match="is the background"):
         replace([photo], str(slides), slides)
+
+
+@pytest.mark.parametrize("part", [{"start": float("nan")}, {"start": "soon"}, {"end": float("inf")}])
+def test_a_part_from_no_time_is_refused(photo: Path, part: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="want seconds from a video's beginning"):
+        replace([photo], "#000000", **part)
 
 
 def test_a_failure_nobody_foresaw_stops_no_other(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

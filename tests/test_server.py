@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from figureground.errors import FigureGroundError, OutputError
@@ -105,6 +106,27 @@ def test_what_is_wrong_with_the_given_background_is_said_without_its_path(tmp_pa
         gone = error_of(client.post("/api/settings", json={"background": "given"}))
     assert broken.startswith("background room.png: not a picture this can read")
     assert gone.startswith("background 'room.png': no such file")
+
+
+def test_no_path_of_what_the_command_line_names_is_told(tmp_path: Path, red_finder: Path) -> None:
+    tag, home = tmp_path / "tag.png", str(tmp_path)
+    model = shutil.copy(red_finder, tmp_path / "mine.onnx")
+    write_image(tag, np.full((36, 64, 4), 255, np.uint8))
+    settings = Settings(camera=str(tmp_path / "gone.mp4"), overlay=str(tag), model=str(model))
+    with (
+        Live(settings, (64, 36)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+        httpx.Client(base_url=address, headers={"Origin": address}) as client,
+    ):
+        assert wait_for_reason(client, "gone.mp4")
+        state = client.get("/api/state").json()
+        assert home not in json.dumps(state)
+        assert (state["settings"]["model"], state["models"]) == ("given", ["base", "small", "given"])
+        for model_name in ("small", "given"):
+            client.post("/api/settings", json={"model": model_name, "overlay": ""}).raise_for_status()
+        assert live.state()["settings"]["model"] == str(model)  # type: ignore[index]
+        tag.unlink()
+        assert error_of(client.post("/api/settings", json={"overlay": "given"})) == "tag.png: no such file"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ def _umask() -> int:
     return mask
 
 
+PAGES = (".html", ".htm")
 _UNFINISHED = re.compile(r"\..*\.[a-z0-9_]{8}\.part(\.[^.]*)?", re.DOTALL)  # as `atomic_path` names them
 UMASK = _umask()  # read once: reading it means setting it, which threads must not see
 
@@ -88,13 +89,28 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def check_file(path: Path, example: str) -> None:
+def check_file(path: Path, example: str, suffixes: Sequence[str] = ()) -> None:
     """Find out before the work that `path` cannot be written; `example` is the name of a file such as it.
 
     Raises:
-        OutputError: it is a folder, a pipe or a device, or files cannot be made in its folder.
+        OutputError: it is a folder, a pipe or a device, its suffix is none of those wanted, or files cannot be made
+            in its folder.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; name the file to write, as in {path / example}")
     _check_regular(path)
+    if suffixes and path.suffix.lower() not in suffixes:  # a page would take the place of a model or a picture
+        raise OutputError(f"{path}: want a name that ends in {' or '.join(suffixes)}, as in {path.with_name(example)}")
     check_writable(path.parent)
+
+
+def check_spared(path: Path, **read: str | Path) -> None:
+    """Find out before the work that writing `path` would overwrite what is read, each under its name for people.
+
+    Raises:
+        OutputError: it would.
+    """
+    for name, place in read.items():
+        with suppress(OSError, ValueError):  # one of them is not there, or names no file
+            if os.path.samefile(path, place):
+                raise OutputError(f"{path}: is the {name}; choose another name")

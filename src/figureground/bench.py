@@ -24,10 +24,11 @@ from figureground.errors import FigureGroundError, MissingExtraError
 from figureground.preprocess import Fit, crisp, tidy, to_input, to_matte
 from figureground.refine import refine
 from figureground.runtimes.peers import TfliteModel
+from figureground.threads import opencv_threads
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
 STARTING_POINT = "the starting point: model.predict of the 31 M U-Net, float64 composite"
-SLOW_ROUNDS = 5  # of the starting point, which takes about half a second a frame
+SLOW_ROUNDS = 5  # of the starting point, which takes one to two seconds a frame
 
 
 @dataclass(slots=True)
@@ -56,7 +57,11 @@ def bench(width: int, height: int, threads: int, peers: Path, model: str = "smal
         model: a shipped name or an .onnx file.
         rounds: how often each party takes its turn; medians are given.
     """
-    cv2.setNumThreads(threads)
+    with opencv_threads(threads):
+        return _bench(width, height, threads, peers, model, rounds)
+
+
+def _bench(width: int, height: int, threads: int, peers: Path, model: str, rounds: int) -> Bench:
     frame = _scene(width, height)
     result = Bench(f"{width}x{height}", threads, model, licence_of(model))
     ours = _OurFrame(Engine(model, threads), frame)

@@ -77,7 +77,7 @@ def explore(
     as_json: Json = False,
 ) -> int:
     """Look at a dataset: figures, samples, odd annotations, near-duplicates and leaks, as one HTML page."""
-    from figureground.atomic import check_file
+    from figureground.atomic import PAGES, check_file
     from figureground.data.explore import explore as look
     from figureground.data.explore import table
     from figureground.data.explore_page import load_template, write_page
@@ -86,7 +86,7 @@ def explore(
     with needs("train"):
         template = load_template() if page else None  # what is missing is told before the work, not after it
     if page:
-        check_file(page, "report.html")
+        check_file(page, "report.html", PAGES)
     with progress_bar("pictures/s") as bar:
         task = bar.add_task("explore", total=None)
         result = look(dataset, progress=lambda n, all_: bar.update(task, completed=n, total=all_))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from figureground.atomic import check_spared
 from figureground.errors import FigureGroundError
 from figureground.terminal import Json, complain, parse_size, say
 
@@ -87,8 +88,11 @@ def live(
     kind, _, path = to.partition(":")
     if kind not in ("page", "virtual", "file", "pipe") or (kind == "file") != bool(path):
         raise FigureGroundError(f"--to {to}: want page, virtual, file:PATH or pipe")
+    file = Path(path).expanduser()
+    if kind == "file":
+        check_spared(file, camera=camera, background=background, overlay=overlay, model=model)
     say = _teller(as_json, sys.stderr if kind == "pipe" else sys.stdout)
-    outputs, watched = _outputs(kind, Path(path).expanduser(), width, height, fps)
+    outputs, watched = _outputs(kind, file, width, height, fps)
     page = (host, port, token_file) if kind in ("page", "virtual") else None
     return _run(settings, (width, height), outputs, to, say, watched, page)
 

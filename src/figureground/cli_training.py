@@ -192,14 +192,14 @@ def evaluate(
     as_json: Json = False,
 ) -> int:
     """Measure a model on a dataset, by source: masks, alphas, calibration, time; or how steady it is on a video."""
-    from figureground.atomic import check_file
+    from figureground.atomic import PAGES, check_file
     from figureground.evaluation import compare, report, streams, tables
 
     in_motion = streams.is_stream(dataset)
     with needs("train"):
         template = report.load_template(in_motion) if output else None  # what is missing is told before the work
     if output:
-        check_file(output, "report.html")
+        check_file(output, "report.html", PAGES)
     models = compare.open_models([model, *(peer or [])])
     with progress_bar("pictures/s") as bar:
         tasks = {name: bar.add_task(name, total=None) for name in models}

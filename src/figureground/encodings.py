@@ -14,7 +14,6 @@ import av
 from figureground.errors import OutputError
 
 OPAQUE_EXTENSIONS = (".mp4", ".mov", ".mkv", ".webm")
-TRANSPARENT_EXTENSIONS = (".mov", ".webm", ".mkv")
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _H264 = {"preset": "veryfast", "crf": "18"}
 _HEVC = {"preset": "veryfast", "crf": "20", "x265-params": "log-level=error"}

@@ -1,4 +1,4 @@
-"""The one loop, for files and cameras alike."""
+"""The loop over a file's or pipe's frames; a camera's, which waits for nobody, is `live.loop`."""
 
 from __future__ import annotations
 

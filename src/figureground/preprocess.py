@@ -24,7 +24,6 @@ HOLE, SPECK = 0.003, 0.002  # parts of the picture
 SURE = 0.88  # of a network's output, in [0, 1]
 FAINT = 1 / 510  # an alpha up to this is 0 in a matte
 RIM = 2  # pixels around a hole that are soft
-_Labels = NDArray[np.int32]
 _AlphaOrMatte = TypeVar("_AlphaOrMatte", Alpha, Matte)
 
 

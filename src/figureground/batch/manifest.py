@@ -202,12 +202,14 @@ class _Copied(Manifest):
         super().add(entry)
         if time.monotonic() - self._put > PUT_AFTER:
             with self._lock:
-                put(self.path, self._url)
+                with suppress(OutputError):  # the next one, or the last, may come through again
+                    put(self.path, self._url)
                 self._put = time.monotonic()
 
     def close(self) -> None:
         super().close()
-        put(self.path, self._url)
+        if self.path.exists():  # it does not where nothing was done
+            put(self.path, self._url)
 
 
 def read_manifest(path: Path) -> Iterator[Entry]:

@@ -16,7 +16,8 @@ from figureground.backgrounds import make_background
 from figureground.batch.compose import make_compose
 from figureground.batch.options import Options
 from figureground.batch.picture import NobodyError, is_deep, make_picture, remark
-from figureground.batch.plan import is_video
+from figureground.batch.places import real
+from figureground.batch.plan import behind_people, is_video
 from figureground.batch.spans import steady
 from figureground.errors import ImageError, InputError, OutputError
 from figureground.images import EXTENSIONS, check_suffix, format_suffix
@@ -92,6 +93,8 @@ def _picture(name: str, output: Path | None, options: Options, format: str | Non
         if format is not None:
             raise OutputError("--format: is for --output -; a file's name says its format")
         check_writable(output.parent)
+        if real(str(output)) in behind_people(options):
+            raise OutputError(f"{output}: is the background; choose another --output")
     elif name != STANDARD and is_video(Path(name)):
         raise OutputError(f"{name}: a video cannot go to standard output; name a file, or give its frames to --pipe")
     if options.of_videos or options.sheet:

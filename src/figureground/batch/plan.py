@@ -130,7 +130,7 @@ def check_sheet(sheet: str, items: Sequence[Item], options: Options) -> None:
         raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
     if real(sheet) in {real(items[0].input), real(items[0].output)}:
         raise OutputError(f"{sheet}: is the video; choose another --sheet")
-    if real(sheet) in _shown(options):
+    if real(sheet) in behind_people(options):
         raise OutputError(f"{sheet}: is the background; choose another --sheet")
     check_writable(Path(sheet).parent)
 
@@ -273,7 +273,7 @@ class _Guard:
         # Results in a folder of an input folder are left out of the walk, so they are no inputs.
         self._output = real(output) if output is not None else ""
         self._roots = [real(root) for root in folders]
-        self._shown = _shown(options)
+        self._shown = behind_people(options)
         self._home: tuple[str | None, str] = (None, "")
 
     def reason(self, item: Item, options: Options) -> str:
@@ -310,7 +310,7 @@ def _on_disk(place: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _shown(options: Options) -> set[str]:
+def behind_people(options: Options) -> set[str]:
     """The files that stand behind people."""
     if options.kind != "composite" or not os.path.exists(options.background):
         return set()

@@ -6,14 +6,13 @@ Measured on photographs, two of them are a tenth slower than two processes and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TypeVar
 
-import cv2
-
 from figureground.data.workers import finished, no_interrupts
+from figureground.threads import opencv_threads
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -34,7 +33,8 @@ def in_threads(
     running = dict[Future[Done], Task]()
     pool = ThreadPoolExecutor(jobs)
     try:
-        with _one_thread_each(jobs):
+        # OpenCV starts no threads of its own where the cores have work anyway.
+        with opencv_threads(1) if jobs > 1 else nullcontext():
             for task in tasks:
                 if task is not None:
                     running[pool.submit(work, task)] = task
@@ -47,15 +47,3 @@ def in_threads(
         stop()
         with no_interrupts():  # a second Ctrl-C waits for the first to be done
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_each(jobs: int) -> Iterator[None]:
-    """Keep OpenCV from starting threads of its own where the cores have work anyway."""
-    before = cv2.getNumThreads()
-    if jobs > 1:
-        cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

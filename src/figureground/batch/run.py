@@ -19,7 +19,7 @@ from figureground.batch.video import Progress
 from figureground.batch.watch import watch
 from figureground.batch.worker import Done, Result, Task, Worker
 from figureground.data.workers import cores
-from figureground.errors import OutputError
+from figureground.errors import OutputError, SettingError
 
 
 def replace(
@@ -84,13 +84,20 @@ def replace(
         strip_metadata=strip_metadata,
         codec=codec,
         matte=matte,
-        start=Fraction(str(start)),  # 0.1 means a tenth
-        end=None if end is None else Fraction(str(end)),
+        start=_seconds("start", start),
+        end=None if end is None else _seconds("end", end),
         frames=frames,
         sheet=None if sheet is None else str(sheet),
         resume=resume,
     )
     return [*results(names, output, options, progress, jobs, cluster)]
+
+
+def _seconds(name: str, value: float | Fraction) -> Fraction:
+    try:
+        return Fraction(str(value))  # 0.1 means a tenth
+    except ValueError:
+        raise SettingError(f"{name}: got {value!r}; want seconds from a video's beginning") from None
 
 
 def results(

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from figureground.arrays import Alpha, Frame
 from figureground.images import read_image
+from figureground.threads import opencv_threads
 
 PICTURES = 50
 
@@ -41,12 +41,8 @@ def latency(segment: Callable[[Frame], Alpha], images: Sequence[Path]) -> Latenc
 
 def latency_of(segment: Callable[[Frame], Alpha], frames: Iterable[Frame]) -> Latency:
     """Time `segment` on each of some frames, as `latency` does."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
+    with opencv_threads(1):
         times = [_second_call(segment, frame) for frame in frames]
-    finally:
-        cv2.setNumThreads(threads)
     return Latency(len(times), *(float(figure) for figure in np.percentile(times, [50, 90])))
 
 

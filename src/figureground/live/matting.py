@@ -74,6 +74,7 @@ class Matting:
     def reset(self) -> None:
         """Forget the frames before: one of them was wrong, and must not tell what the next ones show."""
         self._memory, self._refiner = Memory(), Refiner()
+        self._choice.reset()
         if self._stabiliser is not None:
             self._stabiliser.reset()
 

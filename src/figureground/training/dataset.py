@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figureground.arrays import Frame
+from figureground.backgrounds import slides
 from figureground.data.manifest import Item, read_manifest
 from figureground.data.workers import cores
 from figureground.errors import DatasetError, ImageError
@@ -164,7 +165,7 @@ def read_backgrounds(folder: Path, side: int, negatives_only: str = "", memory: 
         ImageError: one that is read now cannot be.
     """
     held_out = _held_out(folder / "manifest.csv")
-    names = sorted(p for p in folder.glob("*") if p.suffix.lower() in EXTENSIONS and p.name not in held_out)
+    names = [path for path in slides(folder) if path.name not in held_out] if folder.is_dir() else []
     if not names:
         raise DatasetError(f"{folder}: no pictures for backgrounds here; want {' '.join(EXTENSIONS)}")
     negatives = Files(names, side, {})

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 
+from figureground.threads import opencv_threads
 from figureground.training.checkpoint import Progress, save_checkpoint
 from figureground.training.config import Recipe
 from figureground.training.dataset import Batch, training_batches
@@ -82,11 +82,11 @@ def fit(
     check_run(recipe, dataset, run, resume)
     page = load_report()  # what is missing for it is told before the work, not after it
     keras.utils.set_random_seed(recipe.seed)
-    cv2.setNumThreads(1)  # the batches have threads of their own
-    parts = begin(recipe, dataset, run, resume, devices)
-    _train(parts, report, watch, save_every, stop)
-    if devices.is_chief:
-        conclude(parts, page)
+    with opencv_threads(1):  # the batches have threads of their own
+        parts = begin(recipe, dataset, run, resume, devices)
+        _train(parts, report, watch, save_every, stop)
+        if devices.is_chief:
+            conclude(parts, page)
     devices.from_chief([0.0])  # nobody leaves before the chief: the others' end would be an error to it
     return run / "best.keras"
 

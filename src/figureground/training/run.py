@@ -20,6 +20,7 @@ from typing import Any
 import keras
 
 from figureground.atomic import atomic_path, check_writable
+from figureground.backgrounds import slides
 from figureground.data.manifest import read_manifest
 from figureground.errors import DatasetError, TrainingError
 from figureground.training.config import Recipe, has_checkpoint, is_finished, start_again
@@ -128,7 +129,7 @@ def data_hashes(dataset: Path, backgrounds: str = "") -> dict[str, str]:
             masks.update(digest)
     found = {"manifest_sha256": manifest, "masks_sha256": masks.hexdigest()}
     if backgrounds and Path(backgrounds).is_dir():
-        files = sorted((path.name, path.stat().st_size) for path in Path(backgrounds).iterdir())
+        files = [(path.name, path.stat().st_size) for path in slides(Path(backgrounds))]
         found["backgrounds_sha256"] = hashlib.sha256(json.dumps(files).encode()).hexdigest()
     return found
 

@@ -1,6 +1,6 @@
 """What the page sees of `Live` and what it may ask of it: names and ids in both directions, never a path.
 
-A camera, background or overlay that was named on the command line is called `given` towards the page.
+A camera, background, overlay or model that was named on the command line is called `given` towards the page.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from figureground.engine import shipped_models
 from figureground.errors import FigureGroundError
 from figureground.web.uploads import Backgrounds, Kept
 
@@ -41,7 +42,8 @@ class Control:
         self.live = live
         self.backgrounds = backgrounds
         settings = _settings(live.state())
-        self._given = {name: settings[name] for name in ("camera", "background", "overlay")}
+        self._given = {name: settings[name] for name in ("camera", "background", "overlay", "model")}
+        self._is_model_given = settings["model"] not in shipped_models()
 
     @property
     def given(self) -> Kept | None:
@@ -51,7 +53,7 @@ class Control:
         return None if is_own else Kept(GIVEN, path.name, path)
 
     def state(self) -> dict[str, Any]:
-        """`Live.state()` with ids for paths; `can_overlay` says whether the command line named an overlay."""
+        """`Live.state()` with ids and names for paths; `can_overlay` says whether the command line named an overlay."""
         state: dict[str, Any] = dict(self.live.state())
         settings = _settings(state)
         background, overlay = settings["background"], settings["overlay"]
@@ -60,8 +62,13 @@ class Control:
         settings["overlay"] = GIVEN if overlay else ""
         if settings["camera"] == self._given["camera"]:
             settings["camera"] = GIVEN
-        reason = self._without_paths(state["reason"])
-        return state | {"settings": settings, "reason": reason, "can_overlay": bool(self._given["overlay"])}
+        if settings["model"] not in shipped_models():
+            settings["model"] = GIVEN
+        told = {name: self._without_paths(state[name]) for name in ("reason", "remedy")}
+        camera = state["camera"] | {"name": self._without_paths(state["camera"]["name"])}
+        models = [*state["models"], GIVEN] if self._is_model_given else state["models"]
+        can_overlay = bool(self._given["overlay"])
+        return state | told | {"settings": settings, "camera": camera, "models": models, "can_overlay": can_overlay}
 
     def change(self, changes: object) -> None:
         """Change some of the settings, as the page spells them.
@@ -82,11 +89,11 @@ class Control:
         return Path(_settings(self.live.state())["background"]) == kept.path
 
     def _without_paths(self, fault: str) -> str:
-        """What went wrong, with the names of backgrounds for their paths."""
-        given = self.given
-        if given is not None and len(given.path.parts) > 1:
-            for path in (str(given.path), repr(str(given.path))[1:-1]):  # some faults quote it
-                fault = fault.replace(path, given.name)
+        """What went wrong, with names for the paths of files and folders."""
+        for place in self._given.values():
+            if len(Path(place).parts) > 1 and "://" not in place:
+                for path in (place, str(Path(place)), repr(place)[1:-1]):  # some faults quote it
+                    fault = fault.replace(path, Path(place).name)
         return self.backgrounds.named(fault)
 
     def _checked(self, name: str, value: object, state: dict[str, Any]) -> object:
@@ -106,7 +113,8 @@ class Control:
                 choices = {device: device for device in (camera["device"] for camera in state["cameras"])}
                 choices[GIVEN] = self._given["camera"]
             case "model":
-                choices = {model: model for model in (*state["models"], state["settings"]["model"])}
+                choices = {model: model for model in state["models"]}
+                choices |= {GIVEN: self._given["model"]} if self._is_model_given else {}
             case _:
                 return value  # words that name no file: Live knows which there are
         if value not in choices:

@@ -45,7 +45,7 @@ export function setUpSettings(): void {
     toggle("show_mask", "Show the mask", "Tints what is taken for a person. Others see it too."),
   );
   byId("quality").append(
-    choice("model", "Model", (state) => withCurrent(state.models, state.settings.model).map((name) => [name, name])),
+    choice("model", "Model", (state) => state.models.map((name) => [name, name === "given" ? "As started" : name])),
     choice("fps", "Frames per second", (state) =>
       withCurrent(["10", "15", "20", "24", "25", "30", "50", "60"], String(state.settings.fps)).map((n) => [n, n]),
     ),

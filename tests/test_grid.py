@@ -132,10 +132,13 @@ def test_command_writes_a_picture(dataset: Path, tmp_path: Path) -> None:
         (["DATASET", "--set", "augment.flipp=1"], "did you mean augment.flip?"),
         (["DATASET", "--set", "backgrounds=nowhere"], "nowhere: no pictures for backgrounds"),
         (["DATASET", "--set", "size=64", "--output", "grid.txt"], "grid.txt: cannot write .txt"),
+        (["DATASET", "--output", "DATASET/images/p000.png"], "among what is read; choose another --output"),
+        (["DATASET", "--output", "DATASET/masks/p000.png"], "among what is read; choose another --output"),
+        (["DATASET", "--set", "backgrounds=.", "--output", "a.png"], "among what is read; choose another --output"),
     ],
 )
 def test_command_says_what_is_wrong(dataset: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = command(*[dataset if part == "DATASET" else part for part in arguments], folder=tmp_path)
+    done = command(*[part.replace("DATASET", str(dataset)) for part in arguments], folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr
     assert not list(tmp_path.iterdir())

@@ -461,6 +461,25 @@ def test_with_its_outputs_closed_it_works_all_the_same(tmp_path: Path, red_finde
     assert (done.returncode, (tmp_path / "out.png").exists()) == ((0, True) if name == "a.png" else (2, False))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="it takes a shell of Unix")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("- --output out.png <&-", "picture: not a picture this can read"),
+        ("- --pipe rgb24:64x64 <&-", "standard input: "),
+        ("a.png --output - >&-", "standard output: cannot be written"),
+        (". --output - >out", ".: a folder cannot go to standard output; give --output FOLDER"),
+    ],
+)
+def test_what_is_closed_gives_and_takes_no_picture(tmp_path: Path, red_finder: Path, arguments: str, said: str) -> None:
+    write_image(tmp_path / "a.png", noise(40, 30))
+    line = f"{shlex.join(COMMAND)} {arguments} --model {shlex.quote(str(red_finder))}"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(f"figureground: {said}")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows waits for no pipe")
 def test_what_is_done_is_said_at_once(tmp_path: Path, red_finder: Path) -> None:
     write_image(tmp_path / "hot" / "a.png", noise(40, 30))

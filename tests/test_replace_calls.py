@@ -155,6 +155,23 @@ def test_folders_of_the_same_tree_must_not_meet(tmp_path: Path) -> None:
     ]
 
 
+def test_a_named_file_and_one_of_a_folder_do_not_share_a_name(tmp_path: Path, red_finder: Path) -> None:
+    """By its name a result is known the next time: of two, one would be kept in the place of the other."""
+    for number, folder in enumerate(("one", "two")):
+        write_image(tmp_path / folder / "a.bmp", noise(30, 20, seed=number))
+        os.utime(tmp_path / folder / "a.bmp", (1, 1))
+    write_image(tmp_path / "two" / "b.bmp", noise(30, 20))
+    inputs, out = [tmp_path / "one" / "a.bmp", tmp_path / "two"], tmp_path / "out"
+    results = [replace(inputs, "#102030", out, model=red_finder) for _ in range(3)]
+    assert [[result.status for result in found] for found in results] == [
+        ["done", "failed", "done"],
+        *[["kept", "failed", "kept"]] * 2,
+    ]
+    assert "would go there; rename one, or give each its own --output" in results[0][1].reason
+    twice = replace([tmp_path / "two" / "a.bmp", tmp_path / "two"], "#102030", tmp_path / "new", model=red_finder)
+    assert [result.status for result in twice] == ["done", "done"], "the same file, named and in the folder"
+
+
 def test_a_missing_input_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         plan([tmp_path / "gone"], None, Options())

@@ -309,7 +309,7 @@ def test_a_port_in_use_is_named(live: Live) -> None:
         port = other.getsockname()[1]
         with pytest.raises(OutputError, match=rf"127.0.0.1 port {port}: .*--port"):
             serve(live, "127.0.0.1", port, None)
-    with pytest.raises(OutputError, match=r"192.0.2.1 port 0"):
+    with pytest.raises(OutputError, match=r"192.0.2.1 port 0: .* --host"):
         serve(live, "192.0.2.1", 0, TOKEN)  # of nobody: RFC 5737
 
 

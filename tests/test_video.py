@@ -205,6 +205,12 @@ def test_a_sheet_is_not_written_over_the_background(tmp_path: Path, red_finder: 
     assert wall.read_bytes() == before
 
 
+def test_a_sheet_is_none_of_the_results_pictures(tmp_path: Path, red_finder: Path) -> None:
+    made, out = make_video(tmp_path / "in.mp4", [plain(64, 48, (255, 0, 0))] * 3, 10), tmp_path / "out"
+    with pytest.raises(OutputError, match=r"000002\.png: is the video, or one of its pictures; choose another --sheet"):
+        replace(made, "transparent", out, model=red_finder, codec="png", sheet=out / "000002.png")
+
+
 def test_the_command_takes_a_part_with_a_matte_and_a_sheet(tmp_path: Path, red_finder: Path) -> None:
     make_video(tmp_path / "in.mp4", [plain(64, 48, GREEN)] * 50, 10, Look(gop=10), sound="aac")
     command = [sys.executable, "-m", "figureground", "replace", "in.mp4", "--model", red_finder, "--output", "out.mkv"]

@@ -56,7 +56,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the work
             stream.reconfigure(errors="backslashreplace")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    for library in ("PIL", "python_multipart"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         code = app(standalone_mode=False)
     except FigureGroundError as error:
@@ -77,16 +78,18 @@ def main() -> None:
 
 
 def _open_standard() -> None:
-    """Give what the program was started without (`>&-`) an end that takes everything.
+    """Give what the program was started without (`>&-`) an end: nothing to read, and all that is said is taken.
 
     Else Python has None there, and the next file to be opened would get its number and whatever libraries print.
+    A picture that is asked for on a closed standard output is not taken, so that its loss is told.
     """
-    for number in (0, 1, 2):
+    for number, way in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
-    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+            os.open(os.devnull, way)  # the lowest number that is free: this one
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 

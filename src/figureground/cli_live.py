@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from figureground.atomic import check_spared
-from figureground.errors import FigureGroundError
+from figureground.errors import FigureGroundError, SettingError, reason
 from figureground.terminal import Json, complain, parse_size, say
 
 if TYPE_CHECKING:
@@ -202,12 +202,16 @@ def _teller(as_json: bool, out: TextIO) -> Callable[[dict[str, object]], object]
 
 def _share(text: str) -> float | None:
     """`30%` or `0.3` as 0.3, nothing as None."""
+    from figureground.live import Settings
+
     if not text:
         return None
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise FigureGroundError(f"--cpu {text}: want a share of one core, as in 30%") from None
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        Settings().changed({"cpu": share})
+    except (ValueError, SettingError):
+        raise FigureGroundError(f"--cpu {text}: want a share of one core, from 2% to 100%, as in 30%") from None
+    return share
 
 
 def _token(path: Path | None) -> str | None:
@@ -216,7 +220,7 @@ def _token(path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise FigureGroundError(f"--token-file {path}: cannot be read ({error})") from error
+        raise FigureGroundError(f"--token-file {path}: cannot be read ({reason(error)})") from error
 
 
 def doctor(as_json: Json = False) -> int:

@@ -41,13 +41,18 @@ def augment(
 ) -> int:
     """Draw what training sees: pictures of a dataset and augmented samples of each, their masks outlined."""
     from figureground.atomic import check_file
+    from figureground.errors import OutputError
     from figureground.images import check_suffix, write_image
     from figureground.training.config import read_recipe
     from figureground.training.grid import augmented_grid
 
     check_file(output, "grid.png")
     check_suffix(output)
-    write_image(output, augmented_grid(dataset, read_recipe(recipe, settings or []), count, variations))
+    chosen = read_recipe(recipe, settings or [])
+    for folder in (dataset / "images", dataset / "masks", *([Path(chosen.backgrounds)] if chosen.backgrounds else [])):
+        if output.resolve().is_relative_to(folder.resolve()):
+            raise OutputError(f"{output}: lies in {folder}, among what is read; choose another --output")
+    write_image(output, augmented_grid(dataset, chosen, count, variations))
     print(output)
     return 0
 

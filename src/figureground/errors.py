@@ -106,3 +106,8 @@ class MissingExtraError(FigureGroundError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} is not installed: run  pip install 'figureground[{extra}]'")
+
+
+def reason(error: Exception) -> str:
+    """What the system or a library says went wrong, in a few words."""
+    return getattr(error, "strerror", None) or str(error)

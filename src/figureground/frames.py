@@ -141,8 +141,3 @@ def _pixels(rgb: av.VideoFrame, depth: Any) -> NDArray[Any]:
     plane = rgb.planes[0]
     lines = np.frombuffer(memoryview(plane), depth).reshape(-1, plane.line_size // np.dtype(depth).itemsize)
     return lines[: rgb.height, : 3 * rgb.width].reshape(rgb.height, rgb.width, 3)
-
-
-def reason(error: Exception) -> str:
-    """What FFmpeg or the system says went wrong, in a few words."""
-    return getattr(error, "strerror", None) or str(error)

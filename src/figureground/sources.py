@@ -17,14 +17,13 @@ from av import Packet
 from av.video.reformatter import VideoReformatter
 
 from figureground.arrays import Colours, Deep, Frame
-from figureground.errors import VideoError
+from figureground.errors import VideoError, reason
 from figureground.frames import (
     FFMPEG_ERRORS,
     colorspace,
     is_deep,
     main_video,
     progressive,
-    reason,
     to_deep,
     to_frame,
     upright_size,

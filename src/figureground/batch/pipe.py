@@ -95,6 +95,8 @@ def _picture(name: str, output: Path | None, options: Options, format: str | Non
         check_writable(output.parent)
         if real(str(output)) in behind_people(options):
             raise OutputError(f"{output}: is the background; choose another --output")
+    elif name != STANDARD and os.path.isdir(name):
+        raise InputError(f"{name}: a folder cannot go to standard output; give --output FOLDER")
     elif name != STANDARD and is_video(Path(name)):
         raise OutputError(f"{name}: a video cannot go to standard output; name a file, or give its frames to --pipe")
     if options.of_videos or options.sheet:

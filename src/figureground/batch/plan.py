@@ -128,8 +128,8 @@ def check_sheet(sheet: str, items: Sequence[Item], options: Options) -> None:
         raise OutputError(f"{sheet}: a contact sheet is of one video; leave --sheet out or give one")
     if Path(sheet).suffix.lower() not in EXTENSIONS:
         raise OutputError(f"{sheet}: cannot hold a picture; use one of {' '.join(EXTENSIONS)}")
-    if real(sheet) in {real(items[0].input), real(items[0].output)}:
-        raise OutputError(f"{sheet}: is the video; choose another --sheet")
+    if real(sheet) == real(items[0].input) or _within(real(sheet), real(items[0].output)):
+        raise OutputError(f"{sheet}: is the video, or one of its pictures; choose another --sheet")
     if real(sheet) in behind_people(options):
         raise OutputError(f"{sheet}: is the background; choose another --sheet")
     check_writable(Path(sheet).parent)
@@ -165,6 +165,8 @@ def _in_folders(
 ) -> Iterator[Item]:
     listed: Folder | None = None
     results = dict[str, str]()
+    # By its name a result is known the next time, so a file at a folder's top cannot have that of another input.
+    met = {item.name: item for item in named}
     for folder, name in walk(roots, _SUFFIXES, left_out=output):
         if folder is not listed:
             results, listed = _results(folder, options, remembered, named), folder
@@ -172,6 +174,11 @@ def _in_folders(
             for root, reason in folder.unreadable:
                 place = join(root, folder.name) if folder.name else root
                 yield Item(place, join(output, folder.name), folder.name, "", f"{place}: cannot be read ({reason})")
+            continue
+        if not folder.name and name in met:
+            for root in folder.files[name]:
+                if not same(twin := join(root, name), met[name].input):
+                    yield Item(twin, met[name].output, "", "", _meeting(met[name].output, met[name].input, twin))
             continue
         first, *others = folder.files[name]
         result = str(PurePosixPath(folder.name, results[name]))

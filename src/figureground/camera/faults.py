@@ -9,8 +9,7 @@ import sys
 import av
 
 from figureground.camera.devices import Place
-from figureground.errors import CameraError, NoCameraError
-from figureground.frames import reason
+from figureground.errors import CameraError, NoCameraError, reason
 
 _ABSENT = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from figureground.errors import DatasetError
+from figureground.errors import DatasetError, reason
 
 COLUMNS = ("id", "image", "mask", "width", "height", "source", "group", "split", "coverage", "sha256", "licence")
 SPLITS = ("train", "val", "test")
@@ -45,7 +45,9 @@ def read_manifest(dataset: Path, split: str | None = None) -> list[Item]:
                 raise DatasetError(f"{path}: column {missing[0]!r} is missing; want {','.join(COLUMNS)}")
             items = [_item(dataset, path, reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
+        raise DatasetError(
+            f"{path}: cannot be read ({reason(error)}); make a dataset with `figureground prepare`"
+        ) from error
     chosen = [item for item in items if split in (None, item.split)]
     if not chosen:
         raise DatasetError(_nothing_in(split, path, items))

@@ -19,7 +19,7 @@ from figureground.arrays import Frame
 from figureground.backgrounds import slides
 from figureground.data.manifest import Item, read_manifest
 from figureground.data.workers import cores
-from figureground.errors import DatasetError, ImageError
+from figureground.errors import DatasetError, ImageError, reason
 from figureground.images import EXTENSIONS, read_image, read_matte
 from figureground.training.augment import Draw, augment
 from figureground.training.config import Recipe
@@ -183,7 +183,7 @@ def _held_out(manifest: Path) -> set[str]:
     except KeyError as error:
         raise DatasetError(f"{manifest}: column {error} is missing; want image,split") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{manifest}: cannot be read ({error})") from error
+        raise DatasetError(f"{manifest}: cannot be read ({reason(error)})") from error
 
 
 def mask_digest(item: Item) -> bytes:

@@ -22,7 +22,7 @@ import keras
 from figureground.atomic import atomic_path, check_writable
 from figureground.backgrounds import slides
 from figureground.data.manifest import read_manifest
-from figureground.errors import DatasetError, TrainingError
+from figureground.errors import DatasetError, TrainingError, reason
 from figureground.training.config import Recipe, has_checkpoint, is_finished, start_again
 from figureground.training.dataset import mask_digest
 
@@ -103,7 +103,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise TrainingError(f"{path.parent}: no run to resume here; {start_again(path.parent)}") from error
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}); {start_again(path.parent)}") from error
+        raise TrainingError(f"{path}: cannot be read ({reason(error)}); {start_again(path.parent)}") from error
     if not isinstance(content, dict):
         raise TrainingError(f"{path}: holds no settings of a run; {start_again(path.parent)}")
     return content
@@ -122,7 +122,9 @@ def data_hashes(dataset: Path, backgrounds: str = "") -> dict[str, str]:
     try:
         manifest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); make a dataset with `figureground prepare`") from error
+        raise DatasetError(
+            f"{path}: cannot be read ({reason(error)}); make a dataset with `figureground prepare`"
+        ) from error
     masks = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
         for digest in pool.map(mask_digest, [item for item in read_manifest(dataset) if item.split != "test"]):

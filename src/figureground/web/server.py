@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import sys
@@ -21,7 +22,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from figureground.errors import FigureGroundError, InputError, OutputError
+from figureground.errors import FigureGroundError, InputError, OutputError, reason
 from figureground.web import metrics
 from figureground.web.answers import Json
 from figureground.web.control import GIVEN, Control
@@ -243,8 +244,10 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{host} port {port}: cannot be served from ({reason}); choose another --port") from error
+        why = reason(error).partition(" (while")[0]
+        is_host = getattr(error, "errno", None) in (errno.EADDRNOTAVAIL, socket.EAI_NONAME)
+        other = "--host" if is_host else "--port"
+        raise OutputError(f"{host} port {port}: cannot be served from ({why}); choose another {other}") from error
 
 
 def _is_loopback(host: str) -> bool:

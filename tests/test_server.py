@@ -343,6 +343,14 @@ def test_it_says_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert len(list((Path(data) / "figureground" / "backgrounds").iterdir())) == 1
 
 
+def port_of(pid: int) -> int:
+    """Where a process of this Linux waits for connections; 0 while it does not."""
+    own = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = [fields[1] for fields in sockets if fields[3] == "0A" and f"socket:[{fields[9]}]" in own]
+    return int(listening[0].partition(":")[2], 16) if listening else 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file here that is always full")
 def test_nobody_needs_to_read_its_address(tmp_path: Path) -> None:
     line = [sys.executable, "-c", SCRIPT, str(make_camera(tmp_path))]
@@ -351,7 +359,8 @@ def test_nobody_needs_to_read_its_address(tmp_path: Path) -> None:
         Path("/dev/full").open("w") as full,
         subprocess.Popen(line, stdout=subprocess.PIPE, stderr=full, text=True, env=surroundings) as process,
     ):
-        time.sleep(6)
+        wait_until(lambda: port_of(process.pid) > 0)
+        httpx.get(f"http://127.0.0.1:{port_of(process.pid)}/api/state", timeout=30)  # once it answers, it can be ended
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=20)
         assert (process.returncode, out) == (0, "ended well\n")

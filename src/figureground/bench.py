@@ -28,7 +28,7 @@ from figureground.threads import opencv_threads
 
 MEDIAPIPE = "MediaPipe Selfie Segmentation (LiteRT): resize, inference, mask to the frame's size; no composite"
 STARTING_POINT = "the starting point: model.predict of the 31 M U-Net, float64 composite"
-SLOW_ROUNDS = 5  # of the starting point, which takes one to two seconds a frame
+SLOW_ROUNDS = 5  # of the starting point, which takes half a second to two a frame
 
 
 @dataclass(slots=True)

@@ -271,9 +271,12 @@ def test_early_stopping(dataset: Path, tmp_path: Path) -> None:
     assert progress(tmp_path)["best_epoch"] == 1
     fit(still, dataset, tmp_path, resume=True, report=rows.append)
     assert len(rows) == 3, "a run that has stopped does not go on by itself"
-    assert "--resume --epochs 40 --set patience=0" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "--resume --epochs 40 --set patience=0" in page
+    assert "The run stopped early: 2 validations running had brought nothing better." in page
     fit(replace(still, epochs=4, patience=0), dataset, tmp_path, resume=True, report=rows.append)
     assert len(rows) == 4
+    assert "stopped early" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def distance(one: list[Any], other: list[Any]) -> float:

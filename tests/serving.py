@@ -119,9 +119,9 @@ def upload(client: httpx.Client, data: bytes, kind: str = "image/png", name: str
     return client.post("/api/backgrounds", params={"name": name}, content=data, headers={"Content-Type": kind})
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Return once something of another thread has come to be so."""
-    for _ in range(1000):
+def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    """Return once something of another thread or process has come to be so."""
+    for _ in range(round(100 * seconds)):
         if is_so():
             return
         time.sleep(0.01)

@@ -318,14 +318,14 @@ import sys
 from figureground.live import Live, Settings
 from figureground.web.server import serve
 with Live(Settings(camera=sys.argv[1]), (64, 36)) as live:
-    serve(live, "127.0.0.1", 0, None)
+    serve(live, "127.0.0.1", int(sys.argv[2]), None)
 print("ended well")
 """
 
 
 def test_it_says_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     film, data = str(make_camera(tmp_path)), str(tmp_path / "data")
-    line = [sys.executable, "-c", SCRIPT, film]
+    line = [sys.executable, "-c", SCRIPT, film, "0"]
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"XDG_DATA_HOME": data}
     ) as process:
@@ -343,26 +343,29 @@ def test_it_says_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert len(list((Path(data) / "figureground" / "backgrounds").iterdir())) == 1
 
 
-def port_of(pid: int) -> int:
-    """Where a process of this Linux waits for connections; 0 while it does not."""
-    own = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
-    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = [fields[1] for fields in sockets if fields[3] == "0A" and f"socket:[{fields[9]}]" in own]
-    return int(listening[0].partition(":")[2], 16) if listening else 0
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/api/state", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file here that is always full")
 def test_nobody_needs_to_read_its_address(tmp_path: Path) -> None:
-    line = [sys.executable, "-c", SCRIPT, str(make_camera(tmp_path))]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    line = [sys.executable, "-c", SCRIPT, str(make_camera(tmp_path)), str(port)]
     surroundings = os.environ | {"XDG_DATA_HOME": str(tmp_path)}
     with (
         Path("/dev/full").open("w") as full,
         subprocess.Popen(line, stdout=subprocess.PIPE, stderr=full, text=True, env=surroundings) as process,
     ):
-        wait_until(lambda: port_of(process.pid) > 0)
-        httpx.get(f"http://127.0.0.1:{port_of(process.pid)}/api/state", timeout=30)  # once it answers, it can be ended
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        try:
+            wait_until(lambda: answers(f"http://127.0.0.1:{port}"), 60)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=20)
+        finally:
+            process.kill()
         assert (process.returncode, out) == (0, "ended well\n")
 
 

@@ -129,6 +129,16 @@ def test_no_path_of_what_the_command_line_names_is_told(tmp_path: Path, red_find
         assert error_of(client.post("/api/settings", json={"overlay": "given"})) == "tag.png: no such file"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a device of Linux")
+def test_a_remedy_names_the_device_as_a_shell_does(tmp_path: Path) -> None:
+    with (
+        Live(Settings(camera="/dev/video97"), (64, 36)) as live,
+        serving(make_app(live, tmp_path / "kept", None, LOOPBACK)) as address,
+        httpx.Client(base_url=address, headers={"Origin": address}) as client,
+    ):
+        assert "/dev/video97" in wait_for_reason(client, "video97")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
 def test_names_that_are_not_utf_8_are_shown_as_far_as_they_are(tmp_path: Path) -> None:
     bad = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff"))

@@ -91,7 +91,8 @@ class Control:
     def _without_paths(self, fault: str) -> str:
         """What went wrong, with names for the paths of files and folders."""
         for place in self._given.values():
-            if len(Path(place).parts) > 1 and "://" not in place:
+            # A device is named by its path in the remedies, which are lines to run.
+            if len(Path(place).parts) > 1 and "://" not in place and not place.startswith("/dev/"):
                 for path in (place, str(Path(place)), repr(place)[1:-1]):  # some faults quote it
                     fault = fault.replace(path, Path(place).name)
         return self.backgrounds.named(fault)
